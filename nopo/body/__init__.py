@@ -1,0 +1,1 @@
+"""Bodies: the shared skeleton, its kinematics, template maps, and the body models built on them."""
