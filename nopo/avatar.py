@@ -1,0 +1,77 @@
+"""Avatar: a person as canonical Gaussians that a skeleton can move."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from nopo.errors import AvatarError
+from nopo.gaussians import Gaussians
+
+FORMAT = "nopo-avatar/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Avatar:
+    """What the network makes of the photos; everything after needs only this.
+
+    Attributes:
+        gaussians: N Gaussians in the T-pose (facing +z, +y up), in the subject's own proportions, metres.
+        bone_weights: (N, 69) skinning weights over the bones, rows sum to 1 (see `nopo.body.skeleton`).
+        rest_joints: (55, 3) the SMPL-X joints of this very T-pose, metres.
+        model: name of the model that made it, such as "open".
+    """
+
+    gaussians: Gaussians
+    bone_weights: Tensor
+    rest_joints: Tensor
+    model: str
+
+    def __post_init__(self) -> None:
+        n = len(self.gaussians)
+        if tuple(self.bone_weights.shape) != (n, 69) or tuple(self.rest_joints.shape) != (55, 3):
+            raise AvatarError(
+                f"An Avatar needs bone_weights ({n}, 69) and rest_joints (55, 3), "
+                f"not {tuple(self.bone_weights.shape)} and {tuple(self.rest_joints.shape)}."
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write one safetensors file; `Avatar.load` gives back equal bits."""
+        from safetensors.torch import save_file
+
+        g = self.gaussians
+        tensors = {
+            "means": g.means, "covars": g.covars, "opacities": g.opacities, "sh": g.sh,
+            "bone_weights": self.bone_weights, "rest_joints": self.rest_joints,
+        }  # fmt: skip
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+        path = Path(path)
+        partial = path.with_name(path.name + ".part")
+        save_file(tensors, partial, metadata={"nopo": json.dumps({"format": FORMAT, "model": self.model})})
+        partial.replace(path)
+
+    @staticmethod
+    def load(path: str | Path) -> Avatar:
+        """Read what `save` wrote.
+
+        Raises:
+            AvatarError: the file is missing, damaged, or holds something else.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        path = Path(path)
+        if not path.is_file():
+            raise AvatarError(f"There is no avatar file {path.name}; make one with `nopo reconstruct PHOTO -o DIR`.")
+        try:
+            with safe_open(path, "pt") as file:
+                about = json.loads((file.metadata() or {}).get("nopo", "{}"))
+                if about.get("format") != FORMAT:
+                    raise AvatarError(f"{path.name} is not a nopo avatar; make one with `nopo reconstruct`.")
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            gaussians = Gaussians(*(tensors[name] for name in ("means", "covars", "opacities", "sh")))
+            return Avatar(gaussians, tensors["bone_weights"], tensors["rest_joints"], str(about["model"]))
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise AvatarError(f"{path.name} is damaged or not an avatar; make it again with `nopo reconstruct`.") from error

@@ -1,0 +1,123 @@
+"""Pinhole cameras in the OpenCV convention: x right, y down, z forward, pixel centres at +0.5."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nopo.errors import NopoError
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """One camera.
+
+    Attributes:
+        K: (3, 3) intrinsics, pixels.
+        viewmat: (4, 4) rigid transform world -> camera, metres.
+        width: picture width, pixels.
+        height: picture height, pixels.
+    """
+
+    K: Tensor
+    viewmat: Tensor
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        if tuple(self.K.shape) != (3, 3) or tuple(self.viewmat.shape) != (4, 4):
+            raise NopoError(f"A Camera needs K (3, 3) and viewmat (4, 4), not {tuple(self.K.shape)} "
+                            f"and {tuple(self.viewmat.shape)}.")  # fmt: skip
+        if self.width < 1 or self.height < 1:
+            raise NopoError(f"A Camera needs a picture of at least 1×1 pixels, not {self.width}×{self.height}.")
+
+    def to(self, device: torch.device | str) -> Camera:
+        """The same camera on another device."""
+        return Camera(self.K.to(device), self.viewmat.to(device), self.width, self.height)
+
+    def project(self, points: Tensor) -> Tensor:
+        """World points (..., 3) in metres -> (..., 3): pixel x, pixel y, depth in metres."""
+        cam = points @ self.viewmat[:3, :3].T + self.viewmat[:3, 3]
+        xy = cam[..., :2] / cam[..., 2:] @ self.K[:2, :2].T + self.K[:2, 2]
+        return torch.cat([xy, cam[..., 2:]], -1)
+
+
+def look_at(eye: Tensor, target: Tensor) -> Tensor:
+    """World -> camera transform (4, 4) of a camera at `eye` (3,) that sees `target` (3,) upright (+y up)."""
+    forward = torch.nn.functional.normalize(target - eye, dim=0)
+    up = torch.tensor([0.0, 1.0, 0.0], dtype=eye.dtype, device=eye.device)
+    if forward[1].abs() > 0.9999:  # straight up or down: any horizontal direction may be "up" in the picture
+        up = torch.tensor([0.0, 0.0, 1.0], dtype=eye.dtype, device=eye.device)
+    right = torch.nn.functional.normalize(torch.linalg.cross(forward, up), dim=0)
+    down = torch.linalg.cross(forward, right)
+    rotation = torch.stack([right, down, forward])  # [3, 3] rows are the camera's axes in the world
+    viewmat = torch.eye(4, dtype=eye.dtype, device=eye.device)
+    viewmat[:3, :3] = rotation
+    viewmat[:3, 3] = -rotation @ eye
+    return viewmat
+
+
+def intrinsics(fov_deg: float, size: tuple[int, int]) -> Tensor:
+    """K (3, 3) of a centred pinhole camera whose field of view spans the shorter side of `size` (H, W)."""
+    height, width = size
+    f_px = 0.5 * min(height, width) / math.tan(math.radians(fov_deg) / 2)
+    return torch.tensor([[f_px, 0, width / 2], [0, f_px, height / 2], [0, 0, 1]])
+
+
+def orbit(
+    center: Tensor,
+    radius: float,
+    azimuth_deg: float,
+    elevation_deg: float = 0.0,
+    *,
+    fov_deg: float = 30.0,
+    size: tuple[int, int] = (512, 512),
+) -> Camera:
+    """A camera on a sphere around `center` (3,).
+
+    Args:
+        center: point to look at, metres.
+        radius: distance from it, metres.
+        azimuth_deg: 0 sees the subject's front from +z; 90 stands at +x and sees the subject's left side.
+        elevation_deg: positive looks down from above.
+        fov_deg: field of view of the shorter side.
+        size: (H, W) pixels.
+    """
+    azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
+    direction = torch.tensor(
+        [math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation)]
+    )
+    center = center.detach().float().cpu()
+    return Camera(intrinsics(fov_deg, size), look_at(center + radius * direction, center), size[1], size[0])
+
+
+def framing_orbit(
+    points: Tensor,
+    azimuth_deg: float,
+    elevation_deg: float = 0.0,
+    *,
+    fov_deg: float = 30.0,
+    size: tuple[int, int] = (512, 512),
+    margin: float = 1.12,
+) -> Camera:
+    """An orbiting camera far enough to see all `points` (N, 3) from every azimuth at this elevation.
+
+    The distance and the centre do not depend on the azimuth, so that a turntable neither breathes nor jumps.
+    `margin` is the free space around the points: 1.0 touches the picture's border.
+    """
+    low, high = points.amin(0), points.amax(0)
+    center = (low + high) / 2
+    offset = points - center
+    reach = offset[:, [0, 2]].norm(dim=1).amax().item()  # horizontal radius about the vertical axis
+    half_height = offset[:, 1].abs().amax().item()
+    tan_half = math.tan(math.radians(fov_deg) / 2) / margin
+    height, width = size
+    tan_y, tan_x = tan_half * height / min(size), tan_half * width / min(size)
+    tilt = math.radians(abs(elevation_deg))
+    vertical = half_height * math.cos(tilt) + reach * math.sin(tilt)
+    depth = reach * math.cos(tilt) + half_height * math.sin(tilt)
+    radius = max(vertical / tan_y + depth, reach * math.sqrt(1 + 1 / tan_x**2), 0.1)
+    return orbit(center, radius, azimuth_deg, elevation_deg, fov_deg=fov_deg, size=size)

@@ -1,0 +1,83 @@
+"""Motion: how the 55 joints move over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nopo.errors import MotionError
+
+NUM_JOINTS = 55
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """One frame of a motion.
+
+    Attributes:
+        rotations: (55, 3) axis-angle, radians, relative to the parent joint; joint 0 is the global orientation.
+        transl: (3,) metres; the posed pelvis lies at rest_joints[0] + transl.
+    """
+
+    rotations: Tensor
+    transl: Tensor
+
+    def __post_init__(self) -> None:
+        if tuple(self.rotations.shape) != (NUM_JOINTS, 3) or tuple(self.transl.shape) != (3,):
+            raise MotionError(f"A Pose needs rotations (55, 3) and transl (3,), not {tuple(self.rotations.shape)} "
+                              f"and {tuple(self.transl.shape)}.")  # fmt: skip
+
+    @staticmethod
+    def rest() -> Pose:
+        """The T-pose."""
+        return Pose(torch.zeros(NUM_JOINTS, 3), torch.zeros(3))
+
+
+@dataclass(frozen=True, eq=False)
+class Motion:
+    """T frames of joint rotations, in the SMPL-X joint order and conventions, +y up.
+
+    Attributes:
+        rotations: (T, 55, 3) axis-angle, radians; joint 0 = global orientation.
+        transl: (T, 3) metres; the posed pelvis lies at rest_joints[0] + transl.
+        fps: frames a second.
+    """
+
+    rotations: Tensor
+    transl: Tensor
+    fps: float
+
+    def __post_init__(self) -> None:
+        t = self.rotations.shape[0]
+        if tuple(self.rotations.shape) != (t, NUM_JOINTS, 3) or tuple(self.transl.shape) != (t, 3):
+            raise MotionError(f"A Motion needs rotations (T, 55, 3) and transl (T, 3), not {tuple(self.rotations.shape)} "
+                              f"and {tuple(self.transl.shape)}.")  # fmt: skip
+        if t == 0 or not self.fps > 0:
+            raise MotionError("A motion needs at least one frame and a positive frame rate.")
+        if not (torch.isfinite(self.rotations).all() and torch.isfinite(self.transl).all()):
+            raise MotionError("The motion holds values that are not numbers (NaN or infinity); export it again.")
+
+    def __len__(self) -> int:
+        return self.rotations.shape[0]
+
+    def __getitem__(self, frame: int) -> Pose:
+        return Pose(self.rotations[frame], self.transl[frame])
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self) / self.fps
+
+    @staticmethod
+    def load(name_or_path: str | Path) -> Motion:
+        """A built-in motion by name, or a motion file by path.
+
+        Raises:
+            MotionError: no such motion, or a file that is not a motion.
+        """
+        from nopo.motions import load_motion
+
+        return load_motion(name_or_path)
