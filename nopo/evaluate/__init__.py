@@ -1,0 +1,1 @@
+"""Evaluation: metrics and the protocols that turn a checkpoint into a table."""
