@@ -1,0 +1,1 @@
+"""Training of the open model on synthetic people."""

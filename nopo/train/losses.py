@@ -1,0 +1,88 @@
+"""What the open model is taught: dense truth for every pixel of every photo, and for every texel of the template.
+
+Synthetic people come with exact canonical positions, skinning weights and visibility, so nothing needs to be rendered
+to learn them. The weights of the terms are those of docs/OPEN_MODEL.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nopo.encode.activations import SH_DC
+from nopo.encode.prediction import Prediction
+
+if TYPE_CHECKING:
+    from nopo.synthetic.dataset import Batch
+
+EDGE_METRES = 0.3  # an L1 error beyond this counts by its square root: depth edges may land on either side
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factor of every term in the total."""
+
+    canonical: float = 3.0  # metres
+    uncertainty: float = 0.05
+    skinning: float = 0.15  # nats
+    opacity: float = 0.1  # nats
+    template: float = 6.0  # metres
+    colour: float = 0.5  # sRGB
+    joints: float = 4.0  # metres
+
+
+def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
+    """Every term of the training loss, already weighted; their sum is what is minimised.
+
+    Args:
+        prediction: of `Network.forward_batch`, B people with V photos of H×W pixels each.
+        batch: the truth of the same people.
+        weights: factor of every term.
+    """
+    image, template = prediction.image, prediction.template
+    assert image.uncertainty is not None and prediction.rest_joints is not None
+    valid = batch.valid.flatten(1)  # [B, M] pixels that truly show the person
+    truth = batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)  # [B, M, 3]
+    error = (image.means - truth).abs().sum(-1)[valid]  # [K] m
+    log_scale = image.uncertainty[valid].clamp(-6, 2)  # [K]
+    terms = {
+        "canonical": weights.canonical * _soft(error).mean(),
+        "uncertainty": weights.uncertainty * (error.detach() * (-log_scale).exp() + log_scale).mean(),
+        "skinning": weights.skinning * _skinning(image.bone_logits[valid], batch, valid),
+        "opacity": weights.opacity * _opacity(image.opacities, image.mask, valid),
+        "joints": weights.joints * (prediction.rest_joints - batch.rest_joints).norm(dim=-1).mean(),
+    }
+    texels = batch.uv_mask.flatten()  # [S·S], the same for everybody
+    offset = (template.means[:, texels] - batch.uv_positions.flatten(1, 2)[:, texels]).abs().sum(-1)  # [B, K]
+    terms["template"] = weights.template * _soft(offset).mean()
+    colour = template.sh[:, texels, 0] * SH_DC + 0.5  # [B, K, 3]
+    terms["colour"] = weights.colour * (colour - batch.uv_colors.flatten(1, 2)[:, texels]).abs().mean()
+    bones = template.bone_logits[:, texels].log_softmax(-1)
+    terms["template_skinning"] = weights.skinning * -(batch.uv_bone_weights[texels] * bones).sum(-1).mean()
+    return terms
+
+
+def _soft(error: Tensor) -> Tensor:
+    """L1 that grows like a square root beyond EDGE_METRES (same value and slope there)."""
+    beyond = 2 * (EDGE_METRES * error.clamp_min(EDGE_METRES)).sqrt() - EDGE_METRES
+    return torch.where(error < EDGE_METRES, error, beyond)
+
+
+def _skinning(bone_logits: Tensor, batch: Batch, valid: Tensor) -> Tensor:
+    """Cross-entropy of bone weights: [K, 69] against the sparse truth of the same pixels."""
+    log_weights = bone_logits.log_softmax(-1)
+    index = batch.bone_index.flatten(1, 3)[valid].long()  # [K, top]
+    share = batch.bone_weight.flatten(1, 3)[valid]
+    return -(share * log_weights.gather(-1, index)).sum(-1).mean()
+
+
+def _opacity(opacities: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
+    """The matte may lie: pixels of the person should be opaque, what else the matte kept should vanish. [B, M] each."""
+    kept = mask > 0.1
+    bare = (opacities / mask.clamp_min(0.1)).clamp(1e-4, 1 - 1e-4)[kept]
+    return F.binary_cross_entropy(bare, valid[kept].to(bare))
+

@@ -1,0 +1,62 @@
+"""How the open model is trained: every number that shapes a run, in one place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from nopo.train.losses import LossWeights
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One part of the curriculum, until `until` photos have been seen.
+
+    Attributes:
+        until: photos seen when the stage ends.
+        size: side of the square photos, pixels.
+        frontal: share of the first photos that show the person from the front (±45°); the rest come from all around.
+    """
+
+    until: float
+    size: int
+    frontal: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of a run; saved with its state.
+
+    Attributes:
+        seed: of the initial weights and of the endless stream of people.
+        photos: photos in one step, about; people = photos / views.
+        views: chances of 1, 2, 3 and 4 photos a person.
+        learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
+        ema: decay of the averaged weights, which are the ones that are shipped.
+        stages: small pictures from the front first: left and right are learned there, detail comes later.
+    """
+
+    seed: int = 0
+    photos: int = 8
+    views: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1)
+    learning_rate: float = 8e-4
+    warmup: int = 200
+    decay_after: int = 4000
+    weight_decay: float = 0.02
+    clip_norm: float = 1.0
+    ema: float = 0.998
+    stages: tuple[Stage, ...] = (
+        Stage(12_000, 128, 0.9),
+        Stage(40_000, 128, 0.5),
+        Stage(90_000, 192, 0.4),
+        Stage(math.inf, 256, 0.4),
+    )
+    loss: LossWeights = field(default_factory=LossWeights)
+
+    def stage(self, seen: int) -> Stage:
+        """The stage that a run is in after `seen` photos."""
+        return next(stage for stage in self.stages if seen < stage.until)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step."""
+        return self.learning_rate * min((step + 1) / self.warmup, (self.decay_after / max(step, self.decay_after)) ** 0.5)

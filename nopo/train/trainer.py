@@ -1,0 +1,243 @@
+"""`nopo train open`: an endless run on synthetic people that can be killed and resumed at any moment."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nopo.body.open import load_open_body
+from nopo.body.template import Template
+from nopo.encode.checkpoint import load_network, save_network
+from nopo.encode.config import ModelConfig
+from nopo.encode.network import Network
+from nopo.errors import TrainingError
+from nopo.synthetic.dataset import Batch, make_batch
+from nopo.train.losses import losses
+from nopo.train.recipe import Recipe
+from nopo.train.state import append_history, load_state, save_state
+
+LOGGER = logging.getLogger(__name__)
+
+SAVE_SECONDS = 60.0
+REPORT_STEPS = 50
+CHECKPOINT = "open.safetensors"
+SHIPPED = Path(__file__).resolve().parents[2] / "weights" / CHECKPOINT
+PRECISIONS = ("fp32", "tf32", "bf16")
+
+
+@dataclass
+class Run:
+    """Everything that a resumed run needs; tensors live on the training device.
+
+    Attributes:
+        step: optimiser steps done.
+        seen: photos seen.
+        seconds: time spent training, over all sittings.
+    """
+
+    network: Network
+    ema: dict[str, Tensor]
+    optimizer: torch.optim.AdamW
+    step: int = 0
+    seen: int = 0
+    seconds: float = 0.0
+
+    def state(self) -> dict[str, Any]:
+        """Plain values and tensors, for `save_state`."""
+        return {
+            "config": self.network.config.to_dict(), "network": self.network.state_dict(), "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(), "step": self.step, "seen": self.seen, "seconds": self.seconds,
+        }  # fmt: skip
+
+
+def train_open(
+    out: Path,
+    minutes: float,
+    device: str = "cpu",
+    precision: str = "fp32",
+    *,
+    resume: bool = False,
+    scratch: bool = False,
+    recipe: Recipe | None = None,
+    config: ModelConfig | None = None,
+    sheet_minutes: float = 20.0,
+) -> Path:
+    """Train the open model for some minutes.
+
+    Args:
+        out: folder of the run: state, history, checkpoint and sample sheets.
+        minutes: wall-clock time to spend in this call.
+        device: "cpu" or "cuda".
+        precision: "fp32", "tf32" (CUDA matrix products) or "bf16" (CUDA autocast).
+        resume: go on from the folder's state; without one, from the shipped checkpoint.
+        scratch: with no state, start from random weights rather than from the shipped checkpoint.
+        recipe: other than the default one.
+        config: of a new network; the preset `open` by default.
+        sheet_minutes: time between sample sheets; 0 draws none.
+
+    Returns:
+        The written checkpoint (averaged weights, fp16 safetensors).
+
+    Raises:
+        TrainingError: the folder holds another run, no such device, or the disk is full.
+    """
+    recipe = recipe or Recipe()
+    _check(device, precision)
+    out.mkdir(parents=True, exist_ok=True)
+    run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
+    template = load_open_body().template(run.network.config.template_size)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
+
+    started = saved = drawn = time.monotonic()
+    before = run.seconds
+    for report in _steps(run, template, recipe, device, precision):
+        now = time.monotonic()
+        run.seconds = before + now - started
+        done = now - started > 60 * minutes
+        if report:
+            append_history(out, report)
+        if done or now - saved > SAVE_SECONDS:
+            save_state(out, run.state())
+            saved = now
+        if sheet_minutes and (done or now - drawn > 60 * sheet_minutes):
+            _draw(out, run, template)
+            drawn = time.monotonic()
+        if done:
+            break
+    return write_checkpoint(out, run)
+
+
+def write_checkpoint(out: Path, run: Run) -> Path:
+    """The averaged weights as fp16 safetensors, ready to be evaluated and shipped."""
+    network = averaged(run)
+    path = out / CHECKPOINT
+    save_network(network, path, metadata={"step": str(run.step), "photos_seen": str(run.seen)})
+    return path
+
+
+def averaged(run: Run) -> Network:
+    """A copy of the network with the averaged weights, on the CPU, in eval mode."""
+    network = Network(run.network.config)
+    network.load_state_dict({name: tensor.cpu() for name, tensor in run.ema.items()})
+    return network.eval()
+
+
+def _check(device: str, precision: str) -> None:
+    if precision not in PRECISIONS:
+        raise TrainingError(f"Precision must be one of {', '.join(PRECISIONS)}, not {precision}.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("No CUDA device was found; train with --device cpu, or install a CUDA build of torch.")
+    if device == "cpu" and precision != "fp32":
+        raise TrainingError(f"Precision {precision} needs --device cuda; on the CPU training is fp32.")
+
+
+def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: bool, scratch: bool) -> Run:
+    """Resume the folder's run, or begin one from the shipped checkpoint or from random weights."""
+    state = load_state(out)
+    if state is not None and not resume:
+        raise TrainingError(f"{out.name} already holds a run; add --resume to go on, or choose another folder.")
+    torch.manual_seed(recipe.seed)
+    if state is not None:
+        saved = ModelConfig.from_dict(state["config"])
+        network = Network(saved)
+        network.load_state_dict(state["network"])
+        LOGGER.info("Resuming from step %d (%d photos seen).", state["step"], state["seen"])
+    elif not scratch and SHIPPED.is_file():
+        network = load_network(SHIPPED).train()
+        LOGGER.info("Starting from the shipped checkpoint, step 0 of a new run.")
+    else:
+        network = Network(config)
+        network.template_joints = load_open_body().rest_joints()
+        LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
+    network = network.to(device).train()
+    optimizer = torch.optim.AdamW(
+        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-8
+    )
+    if state is None:
+        ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
+        return Run(network, ema, optimizer)
+    optimizer.load_state_dict(state["optimizer"])
+    ema = {name: tensor.to(device) for name, tensor in state["ema"].items()}
+    return Run(network, ema, optimizer, state["step"], state["seen"], state["seconds"])
+
+
+def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; biases, norms and the template's tokens do not."""
+    decay, free = [], []
+    for name, parameter in network.named_parameters():
+        (decay if parameter.ndim >= 2 and "template_tokens" not in name else free).append(parameter)
+    return [{"params": decay, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+
+
+def next_batch(recipe: Recipe, step: int, seen: int, device: str) -> Batch:
+    """The people of one step: a function of the seed and the step alone, so that a resumed run sees the same ones."""
+    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+    stage = recipe.stage(seen)
+    views = 1 + int(torch.multinomial(torch.tensor(recipe.views), 1, generator=generator))
+    photos = max(recipe.photos * 128**2 // stage.size**2, views)
+    people = max(1, round(photos / views))
+    return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal)
+
+
+def _steps(
+    run: Run, template: Template, recipe: Recipe, device: str, precision: str
+) -> Iterator[dict[str, float] | None]:
+    """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
+    sums: dict[str, float] = {}
+    clock, seen = time.monotonic(), run.seen
+    while True:
+        batch = next_batch(recipe, run.step, run.seen, device)
+        terms = _step(run, batch, template, recipe, device, precision)
+        run.step += 1
+        run.seen += batch.images.shape[0] * batch.images.shape[1]
+        for name, value in terms.items():
+            sums[name] = sums.get(name, 0.0) + value / REPORT_STEPS
+        if run.step % REPORT_STEPS:
+            yield None
+            continue
+        now = time.monotonic()
+        report = {"step": run.step, "seen": run.seen, "size": batch.images.shape[-1],
+                  "photos_per_second": (run.seen - seen) / (now - clock), **sums}  # fmt: skip
+        LOGGER.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
+        yield report
+        sums, clock, seen = {}, time.monotonic(), run.seen
+
+
+def _step(
+    run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str
+) -> dict[str, float]:
+    """One optimiser step; returns the loss terms and the canonical error in centimetres."""
+    network, optimizer = run.network, run.optimizer
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.rate(run.step)
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        prediction = network.forward_batch(batch.images, batch.masks, template)
+    terms = losses(prediction, batch, recipe.loss)
+    total = torch.stack(list(terms.values())).sum()
+    optimizer.zero_grad(set_to_none=True)
+    total.backward()
+    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+    if math.isfinite(float(norm)):  # a single bad person must not end a run of days
+        optimizer.step()
+    decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
+    with torch.no_grad():
+        for name, tensor in network.state_dict().items():
+            run.ema[name].lerp_(tensor, 1 - decay)
+        valid = batch.valid.flatten(1)
+        error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
+    return {"loss": float(total), "canonical_cm": 100 * float(error.mean())} | {k: float(v) for k, v in terms.items()}
+
+
+def _draw(out: Path, run: Run, template: Template) -> None:
+    from nopo.evaluate.sheet import write_sheet
+
+    write_sheet(out / f"sheet_{run.seen:08d}.png", averaged(run), template)
+
