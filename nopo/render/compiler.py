@@ -1,0 +1,51 @@
+"""The decorator of every compiled function, and where its machine code is kept: only the first start compiles."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+LOGGER = logging.getLogger(__name__)
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def compiled(**options: Any) -> Callable[[Function], Function]:
+    """Decorator: compile with numba at the first call, release the interpreter's lock, keep the code on disk.
+
+    For functions at module level only: numba does not find the kept code of closures.
+    """
+    _keep_compiled_code()
+    from numba import njit
+
+    return njit(nogil=True, cache=True, **options)
+
+
+def _keep_compiled_code() -> None:
+    """Point numba's on-disk cache at a writable folder of the user, unless NUMBA_CACHE_DIR names one.
+
+    By default numba writes beside the source, which an installed package or a container may not allow.
+    """
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return
+    folder = _writable_folder()
+    os.environ["NUMBA_CACHE_DIR"] = folder
+    if "numba" in sys.modules:  # it read the variable when it was imported
+        sys.modules["numba"].config.CACHE_DIR = folder
+
+
+def _writable_folder() -> str:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "nopo" / "numba"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return str(folder)
+    except OSError as error:
+        LOGGER.warning("No writable cache folder (%s): the renderer compiles at every start.", error.strerror)
+        return tempfile.mkdtemp(prefix="nopo-numba-")

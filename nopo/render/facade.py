@@ -1,0 +1,125 @@
+"""`render`: one function in front of the rasterizers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from nopo.camera import Camera
+from nopo.errors import RenderError
+from nopo.gaussians import Gaussians
+from nopo.render.settings import Rendering, Settings
+
+LOGGER = logging.getLogger(__name__)
+
+Backend = Literal["auto", "cpu", "plain", "reference"]
+# (gaussians, camera, settings, covariance focal lengths) -> features (H, W, 4), transmittance (H, W)
+Rasterizer = Callable[[Gaussians, Camera, Settings, Tensor | None], tuple[Tensor, Tensor]]
+
+
+def render(
+    gaussians: Gaussians,
+    cameras: Camera | Sequence[Camera],
+    background: Tensor | Sequence[float] | None = None,
+    *,
+    backend: Backend = "auto",
+    tile_cut: bool = False,
+    sh_degree: int | None = None,
+    max_alpha: float = 0.99,
+    cov_focal: Tensor | None = None,
+    threads: int | None = None,
+) -> Rendering:
+    """Pictures of Gaussians; differentiable in means, covars, opacities, sh, the cameras' viewmat and the background.
+
+    A Gaussian with a value that is not finite, or whose projected covariance is not positive, is not drawn.
+
+    Args:
+        gaussians: N Gaussians, world frame, metres.
+        cameras: one camera, or C of equal picture size.
+        background: (3,) or (C, 3) colour; black when None.
+        backend: "cpu" compiled with numba; "plain" its short scalar twin; "reference" plain torch, slow, any float
+            type; "auto" takes the fastest one that works for the Gaussians' device.
+        tile_cut: draw a Gaussian only in the 16×16 tiles that its 3-sigma square touches, as the original's CUDA
+            kernel does; off, every pixel where its alpha reaches 1/255 gets it.
+        sh_degree: degree to evaluate; by default the Gaussians' own, but at most 3: the kernel that the published
+            checkpoints were trained with has no degree 4.
+        max_alpha: largest alpha of one Gaussian in one pixel.
+        cov_focal: (2,) or (C, 2) focal lengths in pixels that project the covariances, where they differ from the
+            cameras': the original derives them from angles between rays.
+        threads: threads inside one picture on the CPU; all cores when None, and 1 stays in the calling thread (for
+            a picture per worker).
+
+    Raises:
+        RenderError: no camera, cameras of several sizes, or an argument out of range.
+    """
+    views = [cameras] if isinstance(cameras, Camera) else list(cameras)
+    settings = _settings(gaussians, views, sh_degree, max_alpha, tile_cut, threads)
+    like = gaussians.means
+    focals: Sequence[Tensor | None] = [None] * len(views)
+    if cov_focal is not None:
+        focals = cov_focal.to(like.device).expand(len(views), 2).unbind(0)
+    views = [view.to(like.device) for view in views]
+    colour = _background(background, len(views), like)
+
+    rasterize = _rasterizer(backend, like.device)
+    pictures = [rasterize(gaussians, view, settings, focal) for view, focal in zip(views, focals, strict=True)]
+    features = torch.stack([picture for picture, _ in pictures])  # [C, H, W, 4]
+    transmittance = torch.stack([rest for _, rest in pictures])[..., None]  # [C, H, W, 1]
+    rgb = features[..., :3]
+    if colour is not None:
+        rgb = rgb + transmittance * colour[:, None, None]
+    return Rendering(rgb, 1 - transmittance, features[..., 3:])
+
+
+def _settings(
+    gaussians: Gaussians,
+    views: Sequence[Camera],
+    sh_degree: int | None,
+    max_alpha: float,
+    tile_cut: bool,
+    threads: int | None,
+) -> Settings:
+    if not views:
+        raise RenderError("Give at least one camera to render.")
+    if len({(view.width, view.height) for view in views}) > 1:
+        raise RenderError("All cameras of one call must have the same picture size; call render once per size.")
+    for view in views:
+        if not (view.K.isfinite().all() and view.viewmat.isfinite().all()):
+            raise RenderError("A camera holds values that are not finite; check its K and viewmat.")
+        if not (view.K[0, 0] > 0 and view.K[1, 1] > 0):
+            raise RenderError("A camera's focal lengths must be positive; check its K.")
+    if sh_degree is None:
+        sh_degree = min(gaussians.sh_degree, 3)
+    if not 0 <= sh_degree <= gaussians.sh_degree:
+        raise RenderError(f"sh_degree must be 0 to {gaussians.sh_degree} for these Gaussians, not {sh_degree}.")
+    if not 0 < max_alpha < 1:
+        raise RenderError(f"max_alpha must lie between 0 and 1, not {max_alpha}.")
+    return Settings(sh_degree, max_alpha, tile_cut, max(1, threads or os.cpu_count() or 1))
+
+
+def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor | None:
+    """The background as (C, 3), or None for black."""
+    if background is None:
+        return None
+    colour = torch.as_tensor(background, dtype=like.dtype, device=like.device)
+    if colour.shape[-1:] != (3,) or colour.shape[:-1] not in ((), (1,), (num_views,)):
+        raise RenderError(f"background must have shape (3,) or ({num_views}, 3), not {tuple(colour.shape)}.")
+    return colour.expand(num_views, 3)
+
+
+def _rasterizer(backend: Backend, device: torch.device) -> Rasterizer:
+    """The function that draws one picture."""
+    if backend == "reference":
+        from nopo.render import reference
+
+        return reference.rasterize
+    if backend in ("auto", "cpu", "plain"):
+        from nopo.render import plain
+
+        return plain.rasterize
+    raise RenderError(f"backend must be auto, cpu, plain or reference, not {backend}.")

@@ -1,0 +1,86 @@
+"""The plain CPU rasterizer: projection in torch, blending by the scalar kernels of `plain_kernels`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nopo.camera import Camera
+from nopo.gaussians import Gaussians
+from nopo.render.projection import project
+from nopo.render.settings import Settings
+from nopo.render.threads import run_parts
+
+_BAND_ROWS = 16
+
+
+def rasterize(
+    gaussians: Gaussians, camera: Camera, settings: Settings, cov_focal: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """One picture: features (H, W, 4) red, green, blue, depth without background, and transmittance (H, W)."""
+    splats = project(gaussians, camera, settings, cov_focal)
+    size = (camera.height, camera.width)
+    picture, transmittance = _Blend.apply(
+        splats.means, splats.conics, splats.opacities, splats.features, splats.boxes, size, settings
+    )
+    return picture, transmittance
+
+
+class _Blend(torch.autograd.Function):
+    """Blending of sorted splats, with hand-written gradients."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        means: Tensor,
+        conics: Tensor,
+        opacities: Tensor,
+        features: Tensor,
+        boxes: Tensor,
+        size: tuple[int, int],
+        settings: Settings,
+    ) -> tuple[Tensor, Tensor]:
+        from nopo.render.plain_kernels import blend_rows
+
+        picture, transmittance = means.new_zeros(*size, 4), means.new_ones(size)
+        splats = [_array(t) for t in (means, conics, opacities, features, boxes)]
+        max_alpha = splats[0].dtype.type(settings.max_alpha)
+
+        def work(part: int) -> None:
+            for first in range(part * _BAND_ROWS, size[0], settings.threads * _BAND_ROWS):
+                last = min(first + _BAND_ROWS, size[0])
+                blend_rows(first, last, *splats, max_alpha, _array(picture), _array(transmittance))
+
+        run_parts(work, settings.threads)
+        ctx.save_for_backward(means, conics, opacities, features, boxes, picture, transmittance)
+        ctx.settings = settings
+        return picture, transmittance
+
+    @staticmethod
+    def backward(ctx: Any, v_picture: Tensor, v_transmittance: Tensor) -> tuple[Tensor | None, ...]:
+        from nopo.render.plain_kernels import blend_rows_grad
+
+        means, conics, opacities, features, boxes, picture, transmittance = map(_array, ctx.saved_tensors)
+        v_image, v_rest = _array(v_picture), _array(v_transmittance)
+        settings, height = ctx.settings, len(picture)
+        max_alpha = picture.dtype.type(settings.max_alpha)
+        totals = np.zeros((settings.threads, len(means), 10), picture.dtype)  # one per part: no two write the same
+
+        def work(part: int) -> None:
+            for first in range(part * _BAND_ROWS, height, settings.threads * _BAND_ROWS):
+                last = min(first + _BAND_ROWS, height)
+                blend_rows_grad(
+                    first, last, means, conics, opacities, features, boxes, max_alpha, picture, transmittance,
+                    v_image, v_rest, totals[part],
+                )  # fmt: skip
+
+        run_parts(work, settings.threads)
+        grads = torch.from_numpy(totals.sum(0))  # [M, 10]
+        return grads[:, :2], grads[:, 2:5], grads[:, 5], grads[:, 6:], None, None, None
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().contiguous().numpy()
