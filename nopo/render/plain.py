@@ -46,13 +46,13 @@ class _Blend(torch.autograd.Function):
         from nopo.render.plain_kernels import blend_rows
 
         picture, transmittance = means.new_zeros(*size, 4), means.new_ones(size)
-        splats = [_array(t) for t in (means, conics, opacities, features, boxes)]
-        max_alpha = splats[0].dtype.type(settings.max_alpha)
+        arrays = [_array(t) for t in (means, conics, opacities, features, boxes, picture, transmittance)]
+        max_alpha = arrays[0].dtype.type(settings.max_alpha)
 
         def work(part: int) -> None:
             for first in range(part * _BAND_ROWS, size[0], settings.threads * _BAND_ROWS):
                 last = min(first + _BAND_ROWS, size[0])
-                blend_rows(first, last, *splats, max_alpha, _array(picture), _array(transmittance))
+                blend_rows(first, last, max_alpha, *arrays)
 
         run_parts(work, settings.threads)
         ctx.save_for_backward(means, conics, opacities, features, boxes, picture, transmittance)
@@ -63,19 +63,17 @@ class _Blend(torch.autograd.Function):
     def backward(ctx: Any, v_picture: Tensor, v_transmittance: Tensor) -> tuple[Tensor | None, ...]:
         from nopo.render.plain_kernels import blend_rows_grad
 
-        means, conics, opacities, features, boxes, picture, transmittance = map(_array, ctx.saved_tensors)
-        v_image, v_rest = _array(v_picture), _array(v_transmittance)
-        settings, height = ctx.settings, len(picture)
-        max_alpha = picture.dtype.type(settings.max_alpha)
-        totals = np.zeros((settings.threads, len(means), 10), picture.dtype)  # one per part: no two write the same
+        arrays = [_array(t) for t in (*ctx.saved_tensors, v_picture, v_transmittance)]
+        settings, height = ctx.settings, len(v_picture)
+        max_alpha = arrays[0].dtype.type(settings.max_alpha)
+        totals = np.zeros(
+            (settings.threads, len(arrays[0]), 10), arrays[0].dtype
+        )  # one per part: no two write the same
 
         def work(part: int) -> None:
             for first in range(part * _BAND_ROWS, height, settings.threads * _BAND_ROWS):
                 last = min(first + _BAND_ROWS, height)
-                blend_rows_grad(
-                    first, last, means, conics, opacities, features, boxes, max_alpha, picture, transmittance,
-                    v_image, v_rest, totals[part],
-                )  # fmt: skip
+                blend_rows_grad(first, last, max_alpha, totals[part], *arrays)
 
         run_parts(work, settings.threads)
         grads = torch.from_numpy(totals.sum(0))  # [M, 10]

@@ -25,8 +25,9 @@ def falloff(conics: Array, g: int, dx: float, dy: float) -> float:
 
 @compiled()
 def blend_rows(
-    first: int, last: int, means: Array, conics: Array, opacities: Array, features: Array, boxes: Array,
-    max_alpha: float, picture: Array, transmittance: Array,
+    first: int, last: int, max_alpha: float,
+    means: Array, conics: Array, opacities: Array, features: Array, boxes: Array,
+    picture: Array, transmittance: Array,
 ) -> None:  # fmt: skip
     """Draw the rows first <= y < last.
 
@@ -56,8 +57,9 @@ def blend_rows(
 
 @compiled()
 def blend_rows_grad(
-    first: int, last: int, means: Array, conics: Array, opacities: Array, features: Array, boxes: Array,
-    max_alpha: float, picture: Array, transmittance: Array, v_picture: Array, v_transmittance: Array, v_splats: Array,
+    first: int, last: int, max_alpha: float, v_splats: Array,
+    means: Array, conics: Array, opacities: Array, features: Array, boxes: Array,
+    picture: Array, transmittance: Array, v_picture: Array, v_transmittance: Array,
 ) -> None:  # fmt: skip
     """Gradients of the rows first <= y < last, front to back.
 

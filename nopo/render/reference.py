@@ -71,7 +71,7 @@ def _blend(
     a, b, c = splats.conics.unbind(1)
     power = -0.5 * (a * offset[..., 0] ** 2 + c * offset[..., 1] ** 2) - b * offset[..., 0] * offset[..., 1]
     alpha = torch.clamp_max(splats.opacities * torch.exp(power), max_alpha)  # [P, G]
-    inside = ((pixels[:, None] >= splats.boxes[:, :2]) & (pixels[:, None] < boxes[:, 2:])).all(-1)
+    inside = ((pixels[:, None] >= splats.boxes[:, :2]) & (pixels[:, None] < splats.boxes[:, 2:])).all(-1)
     alpha = torch.where(inside & (power <= 0) & (alpha >= MIN_ALPHA), alpha, 0)
     after = transmittance[:, None] * torch.cumprod(1 - alpha, 1)  # [P, G]
     before = torch.cat([transmittance[:, None], after[:, :-1]], 1)
