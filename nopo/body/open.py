@@ -7,9 +7,10 @@ origin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from nopo.errors import BodyError
 DEFAULT_PATH = Path(__file__).resolve().parents[2] / "weights" / "open_body.npz"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenBody:
     """See `nopo.body.model.BodyModel`; shape coefficients have zero mean and unit variance over the bank.
 
@@ -77,8 +78,8 @@ class OpenBody:
 
     def to(self, device: torch.device | str) -> OpenBody:
         """The same body with every tensor on `device`."""
-        fields = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
-        return OpenBody(**fields)
+        moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 @cache
