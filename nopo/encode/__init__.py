@@ -1,0 +1,1 @@
+"""The network: photos in, canonical Gaussians with bone weights out."""

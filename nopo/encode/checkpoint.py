@@ -1,0 +1,179 @@
+"""Checkpoints in, networks out: the original's published Lightning files, and our own safetensors."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import zipfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nopo.encode import published
+from nopo.encode.config import ModelConfig
+from nopo.encode.network import Network
+from nopo.errors import CheckpointError
+
+LOGGER = logging.getLogger(__name__)
+
+FORMAT = "nopo-network/1"
+
+
+def load_network(path: str | Path) -> Network:
+    """The network of a checkpoint, in eval mode, float32, on CPU.
+
+    Args:
+        path: a published NoPo-Avatar checkpoint (.ckpt), or a .safetensors written by `save_network`. Weights are
+            mapped from the file, not copied; code inside a pickle is never run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or does not fit; the message names the keys.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"There is no checkpoint {path.name}; `nopo info` lists the models and how to get them.")
+    if path.suffix == ".safetensors":
+        config, state = _read_own(path)
+    else:
+        config, state = _read_published(path)
+    with torch.device("meta"):
+        network = Network(config)
+    _check(path.name, state, {name: tensor.shape for name, tensor in network.state_dict().items()})
+    network.load_state_dict(state, assign=True)
+    return network.to(memory_format=torch.channels_last).eval()
+
+
+def save_network(
+    network: Network, path: str | Path, dtype: torch.dtype = torch.float16, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Write weights and config as one safetensors file, which `load_network` reads.
+
+    Args:
+        network: what to save.
+        path: the file, replaced only when it is complete.
+        dtype: of the stored weights; loading gives float32 again.
+        metadata: anything JSON can hold, kept beside the config (see `read_metadata`).
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    state = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in network.state_dict().items()}
+    about = {"format": FORMAT, "config": network.config.to_dict(), "metadata": dict(metadata or {})}
+    partial = path.with_name(path.name + ".part")
+    save_file(state, partial, metadata={"nopo": json.dumps(about)})
+    partial.replace(path)
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """What `save_network` was given as metadata.
+
+    Raises:
+        CheckpointError: as `load_network`.
+    """
+    return _about(Path(path))["metadata"]
+
+
+def convert(source: str | Path, target: str | Path, dtype: torch.dtype = torch.float32) -> None:
+    """Rewrite a checkpoint of either kind as our safetensors; float32 keeps every output bit for bit.
+
+    Raises:
+        CheckpointError: as `load_network`.
+    """
+    save_network(load_network(source), target, dtype, {"converted_from": Path(source).name})
+
+
+def _check(file: str, state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
+    missing = sorted(set(shapes) - set(state))
+    unknown = sorted(set(state) - set(shapes))
+    changed = sorted(name for name in set(shapes) & set(state) if shapes[name] != state[name].shape)
+    if changed:
+        details = ", ".join(f"{n} is {tuple(state[n].shape)}, not {tuple(shapes[n])}" for n in changed[:3])
+        raise CheckpointError(f"{file} does not fit the network: {details}{_more(changed)}.")
+    if missing or unknown:
+        details = "; ".join(
+            f"{what} {', '.join(names[:3])}{_more(names)}"
+            for what, names in (("without", missing), ("with unknown", unknown))
+            if names
+        )
+        raise CheckpointError(f"{file} does not fit the network: it comes {details}.")
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 3} more" if len(names) > 3 else ""
+
+
+def _read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    if not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path.name} is truncated or not a checkpoint; download it again.")
+    try:
+        content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path.name} holds Python objects beyond weights, which nopo refuses to load; take the published file."
+        ) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{path.name} is truncated or not a checkpoint; download it again.") from error
+    published_state = content.get("state_dict") if isinstance(content, dict) else None
+    if not isinstance(published_state, dict):
+        raise CheckpointError(
+            f"{path.name} has no state_dict, so it is not a NoPo-Avatar checkpoint; give one of those."
+        )
+    try:
+        config = published.config_of(published_state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path.name} cannot be used. {error}") from error
+    return config, _translate(path.name, config, published_state)
+
+
+def _translate(file: str, config: ModelConfig, published_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published keys to ours, keeping published names in errors: that is what the reader can look up."""
+    with torch.device("meta"):
+        shapes = {name: tuple(tensor.shape) for name, tensor in Network(config).state_dict().items()}
+    state: dict[str, Tensor] = {}
+    dropped: Counter[str] = Counter()
+    strange, changed = [], []
+    for key, tensor in published_state.items():
+        reason = published.why_unused(key)
+        if reason is not None:
+            dropped[reason] += 1
+            continue
+        name = published.our_name(key)
+        if name is None or name not in shapes:
+            strange.append(key)
+            continue
+        state[name] = published.fit(name, tensor, shapes[name])
+        if state[name].shape != shapes[name]:
+            changed.append(f"{key} has shape {tuple(tensor.shape)}")
+    if changed:
+        raise CheckpointError(f"{file} does not fit the network: {', '.join(changed[:3])}{_more(changed)}.")
+    if strange:
+        raise CheckpointError(f"{file} holds unknown weights: {', '.join(strange[:3])}{_more(strange)}.")
+    for reason, count in dropped.items():
+        LOGGER.info("%s: left out %d tensors: %s", file, count, reason)
+    return {name: tensor.float() for name, tensor in state.items()}
+
+
+def _about(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("nopo", "{}"))
+    except (SafetensorError, ValueError, OSError) as error:
+        raise CheckpointError(f"{path.name} is truncated or not a checkpoint; get it again.") from error
+    if about.get("format") != FORMAT:
+        raise CheckpointError(f"{path.name} is not a network of nopo; `nopo info` lists the models.")
+    return about
+
+
+def _read_own(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
+    from safetensors import safe_open
+
+    config = ModelConfig.from_dict(_about(path)["config"])
+    with safe_open(path, "pt") as file:
+        return config, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)

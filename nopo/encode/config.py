@@ -1,0 +1,163 @@
+"""Sizes and switches of the network; a copy is saved inside every checkpoint of our own."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from nopo.body.skeleton import NUM_BONES, NUM_JOINTS
+from nopo.errors import CheckpointError
+
+PATCH = 16
+"""Side of the image patch behind one token, pixels."""
+
+HEAD_WIDTH = 64
+"""Channels of one attention head: half of them turn with the row, half with the column."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """One architecture, two presets: `vitl` is the original network, `open` is small and has a few extras.
+
+    The extras default to off, so that the original's definition reads from the defaults.
+    """
+
+    name: str
+    """What avatars say made them."""
+    template_size: int
+    """Side S of the square template maps, texels, a multiple of 16."""
+
+    # Transformer
+    encoder_width: int = 1024
+    encoder_layers: int = 24
+    decoder_width: int = 768
+    decoder_layers: int = 12
+    mlp_ratio: int = 4
+    hooks: tuple[int, int, int, int] = (0, 6, 9, 12)
+    """Features the heads read, finest level first: 0 is the encoder's output, i the output of decoder layer i."""
+
+    # Dense heads
+    dpt_levels: tuple[int, int, int, int] = (96, 192, 384, 768)
+    """Channels of the four levels before they enter the trunk."""
+    dpt_trunk: int = 256
+    points_hidden: int = 128
+    merge_width: int = 256
+    """Channels at full resolution in the Gaussian head, where the image is merged in."""
+    merge_kernel: int = 7
+    template_merge_kernel: int = 7
+    dropout: float = 0.1
+    """In the Gaussian head, while training."""
+    shared_trunk: bool = False
+    """The points and the Gaussian head of a stream read one trunk: half the work."""
+    points_image_merge: bool = False
+    """The points head also sees the image at full resolution: sharper limb boundaries."""
+
+    # Image entry
+    stem: tuple[int, int, int] | None = None
+    """Channels at 1/2, 1/4 and 1/8 of a convolutional pyramid in place of the single patch convolution."""
+    stem_skips: bool = False
+    """The pyramid's 1/4 and 1/8 features enter the image heads' two finest levels."""
+    mask_input: bool = False
+    """The matte is a fourth input channel."""
+
+    # Gaussians
+    splats: Literal["learned", "tangent"] = "learned"
+    """Covariance from predicted scales and quaternions, or spanned by the tangents of the predicted canonical map."""
+    sh_degree: int = 4
+    image_colour: float | None = None
+    """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
+    initial_opacity: float = 0.5
+    uncertainty: bool = False
+    """The points head also predicts the log of its error's scale, for the training loss."""
+
+    # Proportions and completion
+    rest_joint_head: bool = False
+    """Predict the subject's own rest joints as offsets from `template_joints`."""
+    complete: bool = False
+    """Fill the template's unseen texels from seen colours (see `completion`) when an avatar is made."""
+    veil_opacity: float = 1.0
+    """Factor on a template Gaussian's opacity where image Gaussians already cover the surface."""
+
+    def __post_init__(self) -> None:
+        if self.template_size <= 0 or self.template_size % PATCH:
+            raise CheckpointError(f"The template size must be a multiple of {PATCH}, not {self.template_size}.")
+        if self.encoder_width % HEAD_WIDTH or self.decoder_width % HEAD_WIDTH:
+            raise CheckpointError(f"Transformer widths must be multiples of {HEAD_WIDTH}.")
+        if self.stem_skips and self.stem is None:
+            raise CheckpointError("stem_skips needs a stem.")
+
+    @property
+    def template_tokens(self) -> int:
+        """Tokens of the template stream, row-major over its patch grid."""
+        return (self.template_size // PATCH) ** 2
+
+    @property
+    def input_channels(self) -> int:
+        """RGB, and the matte if it is an input."""
+        return 4 if self.mask_input else 3
+
+    @property
+    def template_channels(self) -> int:
+        """Template position and joint weights, as the template's Gaussian head sees them."""
+        return 3 + NUM_JOINTS
+
+    @property
+    def gaussian_channels(self) -> dict[str, int]:
+        """Channels of the Gaussian head in order, by meaning."""
+        quaternion = 4 if self.splats == "learned" else 0
+        colours = 3 * (self.sh_degree + 1) ** 2
+        return {"opacity": 1, "scales": 3, "quaternion": quaternion, "sh": colours, "bone_logits": NUM_BONES}
+
+    @staticmethod
+    def vitl(template_size: int = 1024) -> ModelConfig:
+        """The original: ViT-L encoder, 12-layer decoders, SH degree 4 (template 256, 512 or 1024)."""
+        return ModelConfig(name="nopo-avatar", template_size=template_size)
+
+    @staticmethod
+    def open(template_size: int = 128) -> ModelConfig:
+        """The small network that the project trains and ships itself."""
+        return ModelConfig(
+            name="open",
+            template_size=template_size,
+            encoder_width=256,
+            encoder_layers=6,
+            decoder_width=192,
+            decoder_layers=4,
+            hooks=(0, 2, 3, 4),
+            dpt_levels=(48, 64, 96, 128),
+            dpt_trunk=48,
+            points_hidden=24,
+            merge_width=32,
+            merge_kernel=3,
+            template_merge_kernel=1,
+            dropout=0.0,
+            shared_trunk=True,
+            points_image_merge=True,
+            stem=(16, 32, 64),
+            stem_skips=True,
+            mask_input=True,
+            splats="tangent",
+            sh_degree=0,
+            image_colour=1.0,
+            initial_opacity=0.9,
+            uncertainty=True,
+            rest_joint_head=True,
+            complete=True,
+            veil_opacity=0.3,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ModelConfig:
+        """What `to_dict` gave, also after a trip through JSON.
+
+        Raises:
+            CheckpointError: a field is unknown: the checkpoint is from another version of nopo.
+        """
+        unknown = set(values) - {field.name for field in fields(ModelConfig)}
+        if unknown:
+            raise CheckpointError(f"The checkpoint's settings {sorted(unknown)} are unknown to this version of nopo.")
+        return ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

@@ -1,0 +1,163 @@
+"""Dense prediction heads (DPT, Ranftl et al., 2021): from tokens of four layers to maps of full resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nopo.encode.config import ModelConfig
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Bilinear × 2 with aligned corners: [N, C, H, W] -> [N, C, 2H, 2W]."""
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=True)
+
+
+def _conv3(channels_in: int, channels_out: int, bias: bool = True) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
+
+
+class Pointwise(nn.Linear):
+    """A 1×1 convolution, as the matrix product that it is when channels come last in memory."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H, W]."""
+        return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class ResidualUnit(nn.Module):
+    """x + conv(ReLU(conv(ReLU(x))))."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = _conv3(channels, channels)
+        self.conv2 = _conv3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        return x + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
+
+
+class Fusion(nn.Module):
+    """Adds a finer level to what came from the coarser ones, and doubles the resolution."""
+
+    def __init__(self, channels: int, has_skip: bool) -> None:
+        super().__init__()
+        self.skip_unit = ResidualUnit(channels) if has_skip else None
+        self.unit = ResidualUnit(channels)
+        self.out = Pointwise(channels, channels)
+
+    def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
+        """[N, C, H, W] with a skip of the same shape -> [N, C, 2H, 2W]."""
+        if self.skip_unit is not None and skip is not None:
+            x = x + self.skip_unit(skip)
+        # The definition upsamples first; a 1×1 convolution commutes with interpolation and is 4 × cheaper before it.
+        return upsample(self.out(self.unit(x)))
+
+
+class Trunk(nn.Module):
+    """Four token maps, brought to 4, 2, 1 and 1/2 times the token grid and fused from coarse to fine."""
+
+    def __init__(self, config: ModelConfig, skip_channels: Sequence[int] = ()) -> None:
+        super().__init__()
+        width, levels = config.dpt_trunk, config.dpt_levels
+        inputs = [config.encoder_width if hook == 0 else config.decoder_width for hook in config.hooks]
+        self.project = nn.ModuleList(Pointwise(i, c) for i, c in zip(inputs, levels, strict=True))
+        self.resize = nn.ModuleList(
+            [
+                nn.ConvTranspose2d(levels[0], levels[0], 4, stride=4),
+                nn.ConvTranspose2d(levels[1], levels[1], 2, stride=2),
+                nn.Identity(),
+                nn.Conv2d(levels[3], levels[3], 3, stride=2, padding=1),
+            ]
+        )
+        self.levels = nn.ModuleList(_conv3(c, width, bias=False) for c in levels)
+        self.skips = nn.ModuleList(Pointwise(c, width) for c in skip_channels)
+        self.fusions = nn.ModuleList(Fusion(width, has_skip=level < 3) for level in range(4))
+
+    def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int], skips: Sequence[Tensor] = ()) -> Tensor:
+        """Tokens of the four hooked layers, each [N, h·w, C], and stem maps for the finest levels.
+
+        Returns:
+            [N, trunk width, 8h, 8w].
+        """
+        rows, columns = grid
+        maps = [x.transpose(1, 2).unflatten(2, (rows, columns)) for x in tokens]  # each [N, C, h, w]
+        levels = [
+            level(resize(project(x)))
+            for x, project, resize, level in zip(maps, self.project, self.resize, self.levels, strict=True)
+        ]
+        for i, (project, skip) in enumerate(zip(self.skips, skips, strict=True)):
+            levels[i] = levels[i] + project(skip)
+        x = self.fusions[3](levels[3])[:, :, :rows, :columns]  # odd grids come back one row or column too large
+        for i in (2, 1, 0):
+            x = self.fusions[i](x, levels[i])
+        return x
+
+
+class PointsHead(nn.Module):
+    """Three raw coordinates a pixel, and the log of their error's scale if the config asks for it."""
+
+    def __init__(self, config: ModelConfig, image_channels: int, kernel: int) -> None:
+        super().__init__()
+        hidden = config.points_hidden
+        self.narrow = _conv3(config.dpt_trunk, hidden)
+        self.merge = (
+            nn.Conv2d(image_channels, hidden, kernel, padding=kernel // 2) if config.points_image_merge else None
+        )
+        self.hidden = _conv3(hidden, hidden)
+        self.out = Pointwise(hidden, 3 + config.uncertainty)
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Trunk output [N, C, H/2, W/2], image [N or 1, C, H, W] -> [N, 3 or 4, H, W]."""
+        x = upsample(self.narrow(x))
+        if self.merge is not None:
+            x = x + F.relu(self.merge(image), inplace=True)
+        return self.out(F.relu(self.hidden(x), inplace=True))
+
+
+class GaussianHead(nn.Module):
+    """Raw opacity, shape, colour and bone logits a pixel (channels: `ModelConfig.gaussian_channels`)."""
+
+    def __init__(self, config: ModelConfig, image_channels: int, kernel: int) -> None:
+        super().__init__()
+        width = config.merge_width
+        self.narrow = nn.Identity() if width == config.dpt_trunk else Pointwise(config.dpt_trunk, width)
+        self.merge = nn.Conv2d(image_channels, width, kernel, padding=kernel // 2)
+        self.hidden = _conv3(width, width, bias=False)
+        self.dropout = nn.Dropout(config.dropout)
+        self.out = Pointwise(width, sum(config.gaussian_channels.values()))
+
+    def forward(self, x: Tensor, image: Tensor) -> Tensor:
+        """Trunk output [N, C, H/2, W/2], image [N or 1, C, H, W] -> [N, channels, H, W]."""
+        x = upsample(self.narrow(x)) + F.relu(self.merge(image), inplace=True)
+        return self.out(self.dropout(F.relu(self.hidden(x), inplace=True)))
+
+
+class StreamHeads(nn.Module):
+    """The two heads of one stream, photos or template, on a trunk each or on a shared one."""
+
+    def __init__(
+        self, config: ModelConfig, image_channels: int, kernel: int, skip_channels: Sequence[int] = ()
+    ) -> None:
+        super().__init__()
+        self.points_trunk = Trunk(config, skip_channels)
+        self.gaussian_trunk = None if config.shared_trunk else Trunk(config, skip_channels)
+        self.points = PointsHead(config, image_channels, kernel)
+        self.gaussians = GaussianHead(config, image_channels, kernel)
+
+    def forward(
+        self, tokens: Sequence[Tensor], grid: tuple[int, int], image: Tensor, skips: Sequence[Tensor] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """Hooked tokens, each [N, h·w, C], and the stream's image [N or 1, C, H, W].
+
+        Returns:
+            raw points [N, 3 or 4, H, W] and raw Gaussian channels [N, channels, H, W].
+        """
+        trunk = self.points_trunk(tokens, grid, skips)
+        points = self.points(trunk, image)
+        if self.gaussian_trunk is not None:
+            trunk = self.gaussian_trunk(tokens, grid, skips)
+        return points, self.gaussians(trunk, image)

@@ -1,0 +1,104 @@
+"""What the network says: Gaussians of two branches before any filtering, and the avatar they make."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from nopo.avatar import Avatar
+from nopo.encode.config import ModelConfig
+from nopo.errors import NopoError
+from nopo.gaussians import Gaussians
+
+MASK_THRESHOLD = 1e-3
+"""A pixel with more foreground than this gives a Gaussian."""
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """One Gaussian for every pixel of a branch, in the template's T-pose. While training, all carry a batch axis first.
+
+    Attributes:
+        grid: (K, H, W): M = K·H·W Gaussians, row-major; K is 1 for the template and V for the photos.
+        means: (M, 3) metres.
+        covars: (M, 3, 3) square metres.
+        opacities: (M,) already multiplied by `mask`.
+        sh: (M, S, 3) after the degree mask.
+        bone_logits: (M, 69).
+        mask: (M,) foreground.
+        uncertainty: (M,) log of the expected error of `means` (metres), if the network predicts it.
+    """
+
+    grid: tuple[int, int, int]
+    means: Tensor
+    covars: Tensor
+    opacities: Tensor
+    sh: Tensor
+    bone_logits: Tensor
+    mask: Tensor
+    uncertainty: Tensor | None = None
+
+    def map(self, function: object) -> Branch:
+        """The same branch with `function` applied to every tensor."""
+        assert callable(function)
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "grid"}
+        return Branch(self.grid, **{k: None if t is None else function(t) for k, t in tensors.items()})
+
+    def gaussians(self) -> Gaussians:
+        """All M Gaussians (no batch axis)."""
+        return Gaussians(self.means, self.covars, self.opacities, self.sh)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Both branches of one person (or, while training, of a batch).
+
+    Attributes:
+        config: of the network that said it.
+        template: one Gaussian per texel of the template maps.
+        image: one Gaussian per pixel of each photo.
+        template_joints: (55, 3) joints of the template's T-pose, metres, if the network carries them.
+        rest_joints: (55, 3) predicted joints of the subject's own T-pose, metres, if the network predicts them.
+    """
+
+    config: ModelConfig
+    template: Branch
+    image: Branch
+    template_joints: Tensor | None = None
+    rest_joints: Tensor | None = None
+
+    def __getitem__(self, index: int) -> Prediction:
+        """One person of a batch."""
+        rest = None if self.rest_joints is None else self.rest_joints[index]
+        pick = lambda tensor: tensor[index]  # noqa: E731
+        return Prediction(self.config, self.template.map(pick), self.image.map(pick), self.template_joints, rest)
+
+    def avatar(self, template_joints: Tensor | None = None, *, complete: bool | None = None) -> Avatar:
+        """Keep what is foreground: the template's Gaussians, then each photo's, row-major.
+
+        The avatar stands in the *template's* proportions; warping it to `rest_joints` is the articulation's work.
+
+        Args:
+            template_joints: (55, 3) joints of the template's T-pose, metres; needed if the network carries none.
+            complete: fill the template's unseen texels from seen colours; by default as the model's config says.
+
+        Raises:
+            NopoError: no template joints.
+        """
+        joints = self.template_joints if template_joints is None else template_joints
+        if joints is None:
+            raise NopoError("This network carries no rest joints: pass those of the body its template was made from.")
+        template = self.template
+        if self.config.complete if complete is None else complete:
+            from nopo.encode.completion import complete_template
+
+            template = complete_template(template, self.image, veil_opacity=self.config.veil_opacity)
+        clouds, weights = [], []
+        for branch in (template, self.image):
+            keep = branch.mask > MASK_THRESHOLD  # [M]
+            clouds.append(branch.gaussians().select(keep))
+            weights.append(branch.bone_logits[keep].softmax(-1))
+        gaussians = Gaussians.cat(clouds)
+        return Avatar(gaussians, torch.cat(weights), joints.to(gaussians.means), self.config.name)
