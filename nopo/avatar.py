@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from nopo.errors import AvatarError
@@ -37,6 +38,10 @@ class Avatar:
                 f"An Avatar needs bone_weights ({n}, 69) and rest_joints (55, 3), "
                 f"not {tuple(self.bone_weights.shape)} and {tuple(self.rest_joints.shape)}."
             )
+
+    def to(self, device: torch.device | str) -> Avatar:
+        """The same avatar on another device."""
+        return Avatar(self.gaussians.to(device), self.bone_weights.to(device), self.rest_joints.to(device), self.model)
 
     def save(self, path: str | Path) -> None:
         """Write one safetensors file; `Avatar.load` gives back equal bits."""

@@ -1,0 +1,142 @@
+"""The command line: what can be asked for. What is then done stands in `nopo.commands`, imported only when needed."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import NoReturn
+
+from nopo import __version__
+from nopo.errors import NopoError
+
+MATTING = ("auto", "birefnet-portrait", "isnet-general-use", "u2net_human_seg", "u2netp", "none")
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one sentence what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0, or 2 after one sentence on standard error.
+    """
+    args = build_parser().parse_args(argv)
+    logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING, format="%(message)s")
+    logging.getLogger("nopo").setLevel(logging.ERROR if args.quiet else logging.INFO)
+    try:
+        import_module(f"nopo.commands.{args.module}").run(args)
+        return 0
+    except NopoError as error:
+        return _failed(str(error))
+    except OSError as error:
+        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+        return _failed(f"{name} could not be read or written: {error.strerror or type(error).__name__}.")
+    except KeyboardInterrupt:
+        return _failed("Stopped.")
+
+
+def _failed(sentence: str) -> int:
+    sys.stderr.write(f"nopo: {sentence}\n")
+    return 2
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Every command and its options."""
+    parser = _Parser(prog="nopo", description="A few photos of a person become an avatar that can be turned and moved.")
+    parser.add_argument("--version", action="version", version=f"nopo {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
+    for add in (_reconstruct, _render, _animate, _info, _train, _evaluate, _prepare):
+        add(commands)
+    return parser
+
+
+def _command(commands: argparse._SubParsersAction, name: str, about: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=about, description=about)
+    command.set_defaults(module=name)
+    command.add_argument("--quiet", action="store_true", help="no progress bars, nothing but errors")
+    return command
+
+
+def _picture_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--size", type=int, default=512, metavar="PX", help="side of the pictures (default 512)")
+    command.add_argument("--background", default="white", metavar="COLOUR", help="name or #rrggbb (default white)")
+
+
+def _device_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
+
+
+def _reconstruct(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "reconstruct", "Photos of one person become an avatar and a turntable video.")
+    command.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="1 to 8 photos of one person, any poses")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    command.add_argument("--model", default="open", help="a model that `nopo info` lists, or a checkpoint file")
+    command.add_argument("--matte", default="auto", choices=MATTING, help="how the person is told from the background")
+    command.add_argument("--frames", type=int, default=60, help="frames of the turntable (default 60)")
+    _picture_options(command)
+    _device_option(command)
+
+
+def _render(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "render", "An avatar becomes a turntable video, or one picture.")
+    command.add_argument("avatar", type=Path, metavar="AVATAR", help="avatar.safetensors")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.mp4 turns, x.png stands")
+    command.add_argument("--azimuth", type=float, default=0.0, metavar="DEG", help="of a picture; 0 is the front")
+    command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+    command.add_argument("--pose", default="relaxed", choices=("relaxed", "t"), help="arms down (default), or spread")
+    command.add_argument("--frames", type=int, default=60, help="frames of a turn (default 60)")
+    command.add_argument("--fps", type=float, default=30.0, help="frames a second of a video (default 30)")
+    _picture_options(command)
+    _device_option(command)
+
+
+def _animate(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "animate", "An avatar moves: a video.")
+    command.add_argument("avatar", type=Path, metavar="AVATAR", help="avatar.safetensors")
+    command.add_argument("--motion", default="walk", metavar="NAME|FILE", help="built-in (see `nopo info`) or .npz")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.mp4")
+    command.add_argument("--azimuth", type=float, default=20.0, metavar="DEG", help="0 is the front (default 20)")
+    command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+    _picture_options(command)
+    _device_option(command)
+
+
+def _info(commands: argparse._SubParsersAction) -> None:
+    _command(commands, "info", "Versions, device, which models are here and how to get the others.")
+
+
+def _train(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "train", "Train the open model on synthetic people.")
+    command.add_argument("model", choices=("open",))
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
+    command.add_argument("--minutes", type=float, required=True, help="stop after this time")
+    command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    command.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="tf32, bf16: CUDA only")
+    command.add_argument("--resume", action="store_true", help="go on where the run in DIR stopped")
+    command.add_argument("--scratch", action="store_true", help="from random weights, not from the shipped ones")
+
+
+def _evaluate(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "evaluate", "Measure the open model on synthetic people that it has not seen.")
+    command.add_argument("model", help="open, or a checkpoint file")
+    command.add_argument("--subjects", type=int, default=20, metavar="N", help="people (default 20)")
+    command.add_argument("--seed", type=int, default=1, metavar="S", help="of the people (default 1)")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
+    _device_option(command)
+
+
+def _prepare(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "prepare", "Make synthetic people, or the example photos.")
+    command.add_argument("what", choices=("people", "examples"))
+    command.add_argument("--sheet", type=Path, metavar="FILE", help="people: a sheet of them")
+    command.add_argument("--seed", type=int, default=7, help="of the people (default 7)")
+    command.add_argument("-n", "--count", type=int, default=24, help="how many people (default 24)")

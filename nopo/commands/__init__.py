@@ -1,0 +1,1 @@
+"""What each command does: `run(args)`, with the arguments that `nopo.cli` describes."""

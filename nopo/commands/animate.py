@@ -1,0 +1,33 @@
+"""`nopo animate`: the avatar moves."""
+
+from __future__ import annotations
+
+import argparse
+
+from nopo import show
+from nopo.avatar import Avatar
+from nopo.commands.bars import bars
+from nopo.commands.colour import parse_colour
+from nopo.errors import ExportError
+from nopo.export.video import write_mp4
+from nopo.motion import Motion
+from nopo.pipeline import choose_device
+
+
+def run(args: argparse.Namespace) -> None:
+    """Write a .mp4; needs no network."""
+    if args.out.suffix.lower() != ".mp4":
+        raise ExportError(f"{args.out.name} should end in .mp4.")
+    avatar = Avatar.load(args.avatar).to(choose_device(args.device))
+    motion = Motion.load(args.motion)
+    with bars(args.quiet) as progress:
+        frames = show.animate(
+            avatar,
+            motion,
+            size=args.size,
+            azimuth_deg=args.azimuth,
+            elevation_deg=args.elevation,
+            background=parse_colour(args.background),
+            progress=progress,
+        )
+        write_mp4(frames, args.out, fps=motion.fps)

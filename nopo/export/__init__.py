@@ -1,0 +1,1 @@
+"""Results as files: videos, sheets of pictures."""
