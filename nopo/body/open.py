@@ -8,7 +8,7 @@ origin.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import NUM_BONES, NUM_JOINTS, sum_bones_to_joints
+from nopo.body.template import Atlas, Template, make_template, rasterize_atlas
 from nopo.errors import BodyError
 
 DEFAULT_PATH = Path(__file__).resolve().parents[2] / "weights" / "open_body.npz"
@@ -76,10 +77,28 @@ class OpenBody:
         ids = torch.tensor([self.part_names.index(name) for name in names], device=self.parts.device)
         return torch.isin(self.parts, ids.to(self.parts.dtype))
 
+    def atlas(self, size: int) -> Atlas:
+        """Which point of the surface every texel of a size x size atlas shows; remembered."""
+        return _atlas(self, size)
+
+    def template(self, size: int) -> Template:
+        """Template maps [size, size, ...] of the mean body; remembered."""
+        return _template(self, size)
+
     def to(self, device: torch.device | str) -> OpenBody:
         """The same body with every tensor on `device`."""
         moved: dict[str, Any] = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
         return replace(self, **moved)
+
+
+@lru_cache(maxsize=8)
+def _atlas(body: OpenBody, size: int) -> Atlas:
+    return rasterize_atlas(body.uvs, body.uv_faces, size)
+
+
+@lru_cache(maxsize=8)
+def _template(body: OpenBody, size: int) -> Template:
+    return make_template(_atlas(body, size), body.faces, body.mean, body.joint_weights)
 
 
 @cache
