@@ -104,8 +104,8 @@ class Backbone(nn.Module):
         # The heads' feature 0 is the encoder's output: normalised for the photos, the raw embedding for the template.
         templates, images_ = [template], [image]
         template, image = self.to_decoder(template), self.to_decoder(image)
-        layers = list(zip(self.template_decoder, self.image_decoder, strict=True))
-        for template_block, image_block in layers:
+        for template_block, image_block in zip(self.template_decoder, self.image_decoder, strict=True):
+            assert isinstance(template_block, DecoderBlock) and isinstance(image_block, DecoderBlock)
             # Both streams read the previous layer of both.
             memory = _all_views(template_block.memory(image, image_rotary), v)
             next_template = template_block(template, template_rotary, memory)

@@ -45,7 +45,7 @@ def load_network(path: str | Path) -> Network:
         network = Network(config)
     _check(path.name, state, {name: tensor.shape for name, tensor in network.state_dict().items()})
     network.load_state_dict(state, assign=True)
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.channels_last().eval()
 
 
 def save_network(

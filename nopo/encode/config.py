@@ -160,4 +160,5 @@ class ModelConfig:
         unknown = set(values) - {field.name for field in fields(ModelConfig)}
         if unknown:
             raise CheckpointError(f"The checkpoint's settings {sorted(unknown)} are unknown to this version of nopo.")
-        return ModelConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        arguments: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return ModelConfig(**arguments)

@@ -63,7 +63,14 @@ class Network(nn.Module):
         joints = torch.zeros(NUM_JOINTS, 3) if config.rest_joint_head else None
         self.register_buffer("template_joints", joints)  # metres; set once from the body the template was made from
         self._initialise()
-        self.to(memory_format=torch.channels_last)  # convolutions are up to 1.5 × faster so, on CPU and on GPU
+        self.channels_last()
+
+    def channels_last(self) -> Network:
+        """Lay the convolutions' weights out channels last: up to 1.5 × faster, on CPU and on GPU."""
+        for parameter in self.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+        return self
 
     def _initialise(self) -> None:
         """Start where an untrained network already gives a grey template body and photos collapsed at the origin."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -40,11 +42,11 @@ class Branch:
     mask: Tensor
     uncertainty: Tensor | None = None
 
-    def map(self, function: object) -> Branch:
+    def map(self, function: Callable[[Tensor], Tensor]) -> Branch:
         """The same branch with `function` applied to every tensor."""
-        assert callable(function)
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "grid"}
-        return Branch(self.grid, **{k: None if t is None else function(t) for k, t in tensors.items()})
+        changed: dict[str, Any] = {name: function(tensor) for name, tensor in tensors.items() if tensor is not None}
+        return replace(self, **changed)
 
     def gaussians(self) -> Gaussians:
         """All M Gaussians (no batch axis)."""
@@ -72,8 +74,8 @@ class Prediction:
     def __getitem__(self, index: int) -> Prediction:
         """One person of a batch."""
         rest = None if self.rest_joints is None else self.rest_joints[index]
-        pick = lambda tensor: tensor[index]  # noqa: E731
-        return Prediction(self.config, self.template.map(pick), self.image.map(pick), self.template_joints, rest)
+        template, image = (branch.map(lambda tensor: tensor[index]) for branch in (self.template, self.image))
+        return Prediction(self.config, template, image, self.template_joints, rest)
 
     def avatar(self, template_joints: Tensor | None = None, *, complete: bool | None = None) -> Avatar:
         """Keep what is foreground: the template's Gaussians, then each photo's, row-major.

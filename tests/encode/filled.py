@@ -38,7 +38,7 @@ def filled_vitl(template_size: int = 256) -> Network:
             assert name is not None, key
             state[name] = published.fit(name, torch.from_numpy(parity_rules.fill_param(key, shape)), shapes[name])
     network.load_state_dict(state, assign=True)
-    return network.to(memory_format=torch.channels_last).eval()
+    return network.channels_last().eval()
 
 
 def meta_of(golden: dict) -> dict:
