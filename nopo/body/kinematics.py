@@ -24,7 +24,8 @@ def _depth(joint: int) -> int:
 
 def _tree_levels() -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
     """For each depth below the root: its joints, and the places of their parents in the level above."""
-    levels, above = [], (0,)
+    levels = []
+    above: tuple[int, ...] = (0,)
     for depth in range(1, 1 + max(map(_depth, range(NUM_JOINTS)))):
         joints = tuple(j for j in range(NUM_JOINTS) if _depth(j) == depth)
         levels.append((joints, tuple(above.index(PARENTS[j]) for j in joints)))

@@ -61,7 +61,8 @@ class Atlas:
     def sample(self, faces: Tensor, values: Tensor) -> Tensor:
         """Interpolate vertex values [..., V, C] over triangles faces [F, 3]: maps [..., H, W, C], zero where empty."""
         corners = faces[self.face.clamp_min(0)]  # [H, W, 3]
-        return sum(self.barycentric[..., k, None] * values[..., corners[..., k], :] for k in range(3))
+        parts = [self.barycentric[..., k, None] * values[..., corners[..., k], :] for k in range(3)]
+        return parts[0] + parts[1] + parts[2]
 
 
 def rasterize_atlas(uvs: Tensor, uv_faces: Tensor, size: int) -> Atlas:
