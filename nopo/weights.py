@@ -130,7 +130,13 @@ def _download(repo: str, file: str) -> Path:
     """From a Hugging Face repository, private or not, into its cache; huggingface_hub shows the progress."""
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            GatedRepoError,
+            HfHubHTTPError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+        )
     except ImportError as error:
         raise DependencyError("Downloading needs huggingface_hub: run `pip install huggingface_hub`.") from error
     try:
@@ -141,7 +147,7 @@ def _download(repo: str, file: str) -> Path:
         raise WeightsError(
             f"{repo} does not exist, or is private: set HF_TOKEN to a token that may read it."
         ) from error
-    except EntryNotFoundError as error:
-        raise WeightsError(f"{repo} has no file {file}; upload it there, or unset NOPO_HF_REPO.") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
+            raise WeightsError(f"{repo} has no file {file}; upload it there, or unset NOPO_HF_REPO.") from error
         raise WeightsError(f"{file} could not be downloaded from {repo}; check the network and try again.") from error

@@ -30,4 +30,4 @@ def run(args: argparse.Namespace) -> None:
             background=parse_colour(args.background),
             progress=progress,
         )
-        write_mp4(frames, args.out, fps=motion.fps)
+        write_mp4(args.out, frames, fps=motion.fps)

@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> None:
         contact_sheet([*rows, ("avatar: " + ", ".join(VIEWS), views)]).save(args.out / "preview.png")
         with watch.stage("turntable"):
             frames = pipeline.turntable(avatar, frames=args.frames, progress=progress, **look)
-            write_mp4(frames, args.out / "turntable.mp4", fps=30)
+            write_mp4(args.out / "turntable.mp4", frames, fps=30)
     timings = {"photos": len(args.photos), "gaussians": len(avatar.gaussians), "device": str(pipeline.device)}
     (args.out / "timings.json").write_text(json.dumps({**timings, "stages": watch.stages}, indent=2) + "\n")

@@ -27,4 +27,4 @@ def run(args: argparse.Namespace) -> None:
         return
     with bars(args.quiet) as progress:
         frames = show.turntable(avatar, frames=args.frames, elevation_deg=args.elevation, progress=progress, **look)
-        write_mp4(frames, args.out, fps=args.fps)
+        write_mp4(args.out, frames, fps=args.fps)

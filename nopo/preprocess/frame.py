@@ -40,6 +40,6 @@ def frame_person(rgb: np.ndarray, matte: np.ndarray, size: tuple[int, int], back
 
     # Colours are resized already multiplied by the matte: what is behind the person does not bleed into the edge.
     channels = torch.from_numpy(photo).permute(2, 0, 1)[None]  # [1, 4, h, w]
-    resized = torch.nn.functional.interpolate(channels, size, mode="bicubic", antialias=True)[0].clamp(0, 1)
+    resized = torch.nn.functional.interpolate(channels, size, mode="bilinear", antialias=True)[0]
     mask = resized[3]
     return (resized[:3] + (1 - mask) * background).clamp(0, 1), mask

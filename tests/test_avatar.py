@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from nopo.avatar import Avatar
+from nopo.errors import AvatarError
+from nopo.gaussians import Gaussians
+
+
+def avatar(n: int = 50) -> Avatar:
+    random = torch.Generator().manual_seed(0)
+    roots = torch.randn(n, 3, 3, generator=random)
+    gaussians = Gaussians(
+        torch.randn(n, 3, generator=random),
+        roots @ roots.mT * 1e-4,
+        torch.rand(n, generator=random),
+        torch.randn(n, 4, 3, generator=random),
+    )
+    weights = torch.rand(n, 69, generator=random).softmax(1)
+    return Avatar(gaussians, weights, torch.randn(55, 3, generator=random), "open")
+
+
+def test_saving_and_loading_gives_equal_bits(tmp_path: Path) -> None:
+    before = avatar()
+    before.save(tmp_path / "amy.safetensors")
+    after = Avatar.load(tmp_path / "amy.safetensors")
+    assert after.model == "open"
+    for field in ("means", "covars", "opacities", "sh"):
+        assert torch.equal(getattr(before.gaussians, field), getattr(after.gaussians, field))
+    assert torch.equal(before.bone_weights, after.bone_weights)
+    assert torch.equal(before.rest_joints, after.rest_joints)
+    assert [path.name for path in tmp_path.iterdir()] == ["amy.safetensors"]
+
+
+def test_files_that_are_no_avatars(tmp_path: Path) -> None:
+    with pytest.raises(AvatarError, match="^There is no avatar file none.safetensors"):
+        Avatar.load(tmp_path / "none.safetensors")
+
+    avatar().save(tmp_path / "cut.safetensors")
+    whole = (tmp_path / "cut.safetensors").read_bytes()
+    for length in (0, 5, 300, len(whole) - 7):
+        (tmp_path / "cut.safetensors").write_bytes(whole[:length])
+        with pytest.raises(AvatarError, match="^cut.safetensors is damaged"):
+            Avatar.load(tmp_path / "cut.safetensors")
+
+    save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(AvatarError, match="^other.safetensors is not a nopo avatar"):
+        Avatar.load(tmp_path / "other.safetensors")
+
+
+def test_wrong_shapes_are_refused() -> None:
+    good = avatar()
+    with pytest.raises(AvatarError, match=r"bone_weights \(50, 69\)"):
+        Avatar(good.gaussians, good.bone_weights[:-1], good.rest_joints, "open")
+    with pytest.raises(AvatarError, match=r"rest_joints \(55, 3\)"):
+        Avatar(good.gaussians, good.bone_weights, good.rest_joints[:24], "open")

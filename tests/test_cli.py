@@ -1,0 +1,135 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nopo.avatar import Avatar
+from nopo.cli import main
+
+
+def sentence(capsys: pytest.CaptureFixture[str]) -> str:
+    """What a failed command said: one line, without a traceback."""
+    output = capsys.readouterr()
+    lines = [line for line in output.err.splitlines() if line.startswith("nopo: ")]
+    assert len(lines) == 1 and "Traceback" not in output.err
+    return lines[0]
+
+
+def test_help_is_quick_and_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'numpy', 'gradio', 'numba', 'PIL'}"
+    code = f"import sys; from nopo.cli import build_parser; build_parser().format_help(); assert not {heavy} & set(sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+    start = time.perf_counter()
+    shown = subprocess.run([sys.executable, "-m", "nopo", "--help"], capture_output=True, text=True)
+    assert time.perf_counter() - start < 0.5 or time.perf_counter() - start < 2  # the second on a busy machine
+    assert shown.returncode == 0
+    for command in ("reconstruct", "render", "animate", "info", "train", "evaluate", "prepare"):
+        assert command in shown.stdout
+
+
+def test_reconstruct_render_and_animate(model: str, cutout_photo: Path, tmp_path: Path, capsys) -> None:
+    out = tmp_path / "out"
+    assert (
+        main(["reconstruct", str(cutout_photo), "-o", str(out), "--model", model, "--size", "96", "--frames", "4"]) == 0
+    )
+    assert "render" in capsys.readouterr().err  # progress bars
+    assert {path.name for path in out.iterdir()} == {
+        "avatar.safetensors",
+        "turntable.mp4",
+        "preview.png",
+        "timings.json",
+    }
+    timings = json.loads((out / "timings.json").read_text())
+    assert set(timings["stages"]) == {"load", "preprocess", "encode", "views", "turntable"}
+    assert all(stage["seconds"] >= 0 and stage["peak_memory_mib"] > 50 for stage in timings["stages"].values())
+    assert len(Avatar.load(out / "avatar.safetensors").gaussians) == timings["gaussians"]
+
+    avatar = str(out / "avatar.safetensors")
+    picture, video = tmp_path / "back.png", tmp_path / "wave.mp4"
+    assert (
+        main(
+            [
+                "render",
+                avatar,
+                "-o",
+                str(picture),
+                "--azimuth",
+                "180",
+                "--size",
+                "80",
+                "--background",
+                "#102030",
+                "--quiet",
+            ]
+        )
+        == 0
+    )  # noqa: E501
+    pixels = np.asarray(Image.open(picture))
+    assert pixels.shape == (80, 80, 3) and pixels[0, 0].tolist() == [0x10, 0x20, 0x30]
+    assert main(["animate", avatar, "--motion", "wave", "-o", str(video), "--size", "64", "--quiet"]) == 0
+    assert video.stat().st_size > 1000
+    assert capsys.readouterr().err == ""
+
+
+def test_info_says_what_is_here_and_how_to_get_the_rest(capsys) -> None:
+    assert main(["info"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("Python", "torch", "device", "u2netp", "walk", "open", "huge100k", "non-commercial", "weights/"):
+        assert word in shown
+
+
+def test_bad_photos_and_options_end_in_2_with_one_sentence(
+    model: str, cutout_photo: Path, tmp_path: Path, capsys
+) -> None:
+    (tmp_path / "letter.jpg").write_text("dear reader")
+    reconstruct = ["reconstruct", "-o", str(tmp_path / "o"), "--model", model, "--quiet"]
+    assert main([*reconstruct, str(tmp_path / "letter.jpg")]) == 2
+    assert "letter.jpg is not an image" in sentence(capsys)
+    assert main([*reconstruct, *[str(cutout_photo)] * 9]) == 2
+    assert "Give 1 to 8 photos of one person, not 9." in sentence(capsys)
+    assert main([*reconstruct, str(cutout_photo), "--background", "nocolour"]) == 2
+    assert "'nocolour' is not a colour" in sentence(capsys)
+    assert main([*reconstruct, str(cutout_photo), "--device", "quantum"]) == 2
+    assert 'The device "quantum" cannot be used here' in sentence(capsys)
+    assert not (tmp_path / "o").exists()
+    (tmp_path / "file").write_text("in the way")
+    assert main([*reconstruct[:1], "-o", str(tmp_path / "file"), "--model", model, "--quiet", str(cutout_photo)]) == 2
+    assert "file could not be read or written" in sentence(capsys)
+
+
+def test_missing_and_truncated_checkpoints(cutout_photo: Path, tmp_path: Path, capsys) -> None:
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(b"\x10")
+    for name, expected in (
+        ("none.safetensors", "There is no checkpoint none.safetensors"),
+        (broken, "broken.safetensors"),
+    ):
+        assert main(["reconstruct", str(cutout_photo), "-o", str(tmp_path / "o"), "--model", str(name), "--quiet"]) == 2
+        assert expected in sentence(capsys)
+
+
+def test_files_of_the_wrong_kind(tmp_path: Path, saved_avatar: Path, capsys) -> None:
+    not_avatar = tmp_path / "a.safetensors"
+    not_avatar.write_bytes(b"nothing")
+    assert main(["render", str(not_avatar), "-o", str(tmp_path / "a.mp4")]) == 2
+    assert "a.safetensors is damaged or not an avatar" in sentence(capsys)
+    assert main(["render", str(saved_avatar), "-o", str(tmp_path / "a.gif")]) == 2
+    assert "a.gif should end in .mp4" in sentence(capsys)
+    not_motion = tmp_path / "dance.npz"
+    np.savez(not_motion, steps=np.zeros(3))
+    for motion in (str(not_motion), "moonwalk"):
+        assert main(["animate", str(saved_avatar), "--motion", motion, "-o", str(tmp_path / "a.mp4"), "--quiet"]) == 2
+        assert Path(motion).name in sentence(capsys)
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_a_wrong_option_is_one_sentence_too(capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["animate"])
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
