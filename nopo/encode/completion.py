@@ -1,0 +1,135 @@
+"""Completion: what no photo shows gets its colour from what they do show.
+
+The photos' Gaussians carry seen colours at predicted places on the T-pose. Every texel of the template takes the
+colour seen right there; failing that, the colour seen at its mirror image (x -> -x: the other arm, the other shoe);
+failing that, the nearest colour seen on either side, which is the chest for the back and the hair's rim for the hair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nopo.encode.prediction import Branch
+
+SEEN_MASK = 0.7
+"""Pixels with less foreground do not give their colour: matte edges bleed."""
+
+VOXEL = 0.02
+"""Metres; seen points are averaged in cubes of this size first, which bounds the work whatever the photos' size."""
+
+REACH = (0.025, 0.05)
+"""Metres; up to the first distance a colour counts as seen right there, from the second on as not."""
+
+COVERED = (0.015, 0.03)
+"""Metres; the same for "an image Gaussian already covers this place" (averages lie up to a centimetre off)."""
+
+SMOOTHING = 0.3
+"""Width of the average over seen points, in distances to the nearest of them (at least half a voxel)."""
+
+MIN_EXPONENT = -40.0
+"""Smaller weights are nothing, and the denormal numbers they would be are slow."""
+
+CHUNK = 128
+"""Texels at once: their distances to all points stay in the processor's cache."""
+
+
+def complete_template(template: Branch, image: Branch, veil_opacity: float = 1.0) -> Branch:
+    """Colour the template's Gaussians from the photos', and thin them out where the photos' Gaussians lie.
+
+    Args:
+        template: one person's template branch.
+        image: the same person's image branch.
+        veil_opacity: factor on the opacity of template Gaussians that image Gaussians cover, so that they do not veil
+            finer detail; 1 leaves them.
+
+    Returns:
+        the template branch with other constant colours and opacities; unchanged if no pixel is foreground.
+    """
+    sources = image.mask > SEEN_MASK  # [M]
+    if not sources.any():
+        return template
+    seen = _voxels(image.means[sources], image.sh[sources, 0], image.opacities[sources])
+    texels = (template.mask > 0).nonzero().squeeze(1)  # [K]
+    colours, distances = fill(template.means[texels], *seen)
+    sh = template.sh.clone()
+    sh[texels, 0] = colours
+    opacities = template.opacities.clone()
+    opacities[texels] *= 1 - (1 - veil_opacity) * _nearness(distances, COVERED)
+    return replace(template, sh=sh, opacities=opacities)
+
+
+def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours for all texels from coloured points.
+
+    Args:
+        texels: [K, 3] canonical positions, metres; x = 0 is the plane of symmetry.
+        points: [P, 3] canonical positions of seen points, metres.
+        colours: [P, 3] their colours, in any linear code.
+        weights: [P] how much each counts, positive.
+
+    Returns:
+        colours [K, 3] and the distance from each texel to the nearest point [K], metres (not mirrored).
+    """
+    here, distance = _average_nearby(texels, points, colours, weights)
+    share = _nearness(distance, REACH)  # [K]
+    result = here.clone()
+    unseen = (share < 1).nonzero().squeeze(1)
+    mirrored = texels[unseen] * texels.new_tensor([-1.0, 1.0, 1.0])
+    there, mirrored_distance = _average_nearby(mirrored, points, colours, weights)
+    # Beyond the reach of both sides the nearer one wins, softly.
+    mirrored_share = _nearness(mirrored_distance, REACH)
+    advantage = (distance[unseen] - mirrored_distance) / REACH[1]
+    mirrored_share = torch.maximum(mirrored_share, (4 * advantage).sigmoid())[:, None]
+    elsewhere = mirrored_share * there + (1 - mirrored_share) * here[unseen]
+    result[unseen] = share[unseen, None] * here[unseen] + (1 - share[unseen, None]) * elsewhere
+    return result, distance
+
+
+def _voxels(points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weighted averages per occupied cube: points [P, 3], colours [P, 3], weights [P] -> the same for fewer."""
+    cells = (points / VOXEL).round().long() + (1 << 20)  # [P, 3] positive: ±15 km
+    keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
+    inverse = keys.unique(return_inverse=True)[1]  # [P]
+    weights = weights.clamp_min(1e-4)[:, None]
+    columns = torch.cat([points * weights, colours * weights, weights], 1)  # [P, 7]
+    sums = columns.new_zeros(int(inverse.max()) + 1, 7).index_add_(0, inverse, columns)
+    return sums[:, :3] / sums[:, 6:], sums[:, 3:6] / sums[:, 6:], sums[:, 6]
+
+
+def _average_nearby(queries: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """A smooth nearest neighbour: an average whose width grows with the distance to the nearest point.
+
+    Args:
+        queries: [K, 3] metres.
+        points: [P, 3] metres.
+        colours: [P, 3].
+        weights: [P].
+
+    Returns:
+        colours [K, 3], distance to the nearest point [K] metres.
+    """
+    counts = weights.clamp_max(3)[:, None]
+    weighted = torch.cat([colours * counts, counts], 1)  # [P, 4]
+    # Squared distances as one product, |q|² - 2 q·p + |p|² = [q, |q|², 1] · [-2 p, 1, |p|²].
+    right = torch.cat([-2 * points, torch.ones_like(counts), points.square().sum(1, keepdim=True)], 1)  # [P, 5]
+    results, distances = [colours.new_zeros(0, 3)], [colours.new_zeros(0)]
+    for chunk in queries.split(CHUNK):
+        left = torch.cat([chunk, chunk.square().sum(1, keepdim=True), torch.ones_like(chunk[:, :1])], 1)  # [k, 5]
+        nearest = F.linear(left, right).amin(1).clamp_min(0)  # [k]
+        left[:, 3] -= nearest
+        width = (SMOOTHING * nearest.sqrt()).clamp_min(VOXEL / 2)
+        exponents = F.linear(left / (-2 * width.square())[:, None], right)
+        kernel = exponents.clamp_min_(MIN_EXPONENT).exp_()  # [k, P]
+        sums = kernel @ weighted  # [k, 4]
+        results.append(sums[:, :3] / sums[:, 3:])
+        distances.append(nearest.sqrt())
+    return torch.cat(results), torch.cat(distances)
+
+
+def _nearness(distance: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """1 up to the first bound, 0 from the second on, linear between."""
+    return ((bounds[1] - distance) / (bounds[1] - bounds[0])).clamp(0, 1)

@@ -1,0 +1,64 @@
+"""Unseen texels get the right seen colour."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from nopo.encode import Branch
+from nopo.encode.completion import complete_template, fill
+
+RED, GREEN, BLUE = torch.eye(3)
+
+
+def branch(means: Tensor, colours: Tensor, mask: Tensor | None = None) -> Branch:
+    n = len(means)
+    return Branch(
+        grid=(1, 1, n),
+        means=means,
+        covars=torch.eye(3).expand(n, 3, 3) * 1e-6,
+        opacities=torch.ones(n),
+        sh=colours[:, None],
+        bone_logits=torch.zeros(n, 69),
+        mask=torch.ones(n) if mask is None else mask,
+    )
+
+
+def patch(x: float, y: float, z: float, n: int = 400) -> Tensor:
+    """Points of a 10 cm square facing +z."""
+    steps = (torch.arange(20) - 9.5) * 0.005
+    grid = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)[:n]
+    return torch.cat([grid, torch.zeros(len(grid), 1)], 1) + torch.tensor([x, y, z])
+
+
+def test_seen_then_mirrored_then_nearest():
+    points = torch.cat([patch(0.5, 0, 0.05), patch(0, 0, 0.1), patch(0, 0.6, 0.1)])
+    colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3), BLUE.expand(400, 3)])
+    seen, other_arm, back, crown = torch.tensor([[0.5, 0, 0.05], [-0.5, 0, 0.05], [0, 0, -0.1], [0, 0.8, 0]])
+    texels = torch.stack([seen, other_arm, back, crown])
+    filled, distance = fill(texels, points, colours, torch.ones(1200))
+    torch.testing.assert_close(filled, torch.stack([RED, RED, GREEN, BLUE]), atol=0.02, rtol=0)
+    torch.testing.assert_close(distance, torch.tensor([0.0, 0.45, 0.2, 0.18]), atol=0.02, rtol=0)
+
+
+def test_an_edge_between_colours_stays_where_it_is():
+    points = patch(0.4, 0, 0)
+    colours = torch.where(points[:, 1:2] > 0, RED, BLUE)
+    texels = torch.tensor([[0.4, 0.03, 0.0], [0.4, -0.03, 0.0], [-0.4, 0.03, 0.0]])
+    filled, _ = fill(texels, points, colours, torch.ones(400))
+    torch.testing.assert_close(filled, torch.stack([RED, BLUE, RED]), atol=0.1, rtol=0)
+
+
+def test_covered_texels_are_thinned_and_matte_edges_give_no_colour():
+    means = torch.cat([patch(0, 0, 0), patch(0, 0, 0)])
+    colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3)])
+    mask = torch.cat([torch.ones(400), torch.full((400,), 0.3)])
+    template = branch(torch.tensor([[0.0, 0, 0], [0, 0, -0.3], [0, 0, 0]]), torch.zeros(3, 3), torch.tensor([1.0, 1, 0]))
+    done = complete_template(template, branch(means, colours, mask), veil_opacity=0.25)
+    torch.testing.assert_close(done.opacities, torch.tensor([0.25, 1, 1]))
+    torch.testing.assert_close(done.sh[:, 0], torch.stack([RED, RED, torch.zeros(3)]))
+
+
+def test_nobody_in_the_photo_leaves_the_template():
+    template = branch(torch.rand(5, 3), torch.rand(5, 3))
+    assert complete_template(template, branch(torch.rand(4, 3), torch.rand(4, 3), torch.zeros(4))) is template
