@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from nopo.errors import MotionError
+from nopo.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle, slerp
 
 NUM_JOINTS = 55
 
@@ -44,17 +46,21 @@ class Motion:
         rotations: (T, 55, 3) axis-angle, radians; joint 0 = global orientation.
         transl: (T, 3) metres; the posed pelvis lies at rest_joints[0] + transl.
         fps: frames a second.
+        loop: the first frame follows the last one.
     """
 
     rotations: Tensor
     transl: Tensor
     fps: float
+    loop: bool = False
 
     def __post_init__(self) -> None:
         t = self.rotations.shape[0]
         if tuple(self.rotations.shape) != (t, NUM_JOINTS, 3) or tuple(self.transl.shape) != (t, 3):
-            raise MotionError(f"A Motion needs rotations (T, 55, 3) and transl (T, 3), not {tuple(self.rotations.shape)} "
-                              f"and {tuple(self.transl.shape)}.")  # fmt: skip
+            raise MotionError(
+                "A Motion needs rotations (T, 55, 3) and transl (T, 3), "
+                f"not {tuple(self.rotations.shape)} and {tuple(self.transl.shape)}."
+            )
         if t == 0 or not self.fps > 0:
             raise MotionError("A motion needs at least one frame and a positive frame rate.")
         if not (torch.isfinite(self.rotations).all() and torch.isfinite(self.transl).all()):
@@ -70,6 +76,37 @@ class Motion:
     def seconds(self) -> float:
         """Duration."""
         return len(self) / self.fps
+
+    def resample(self, fps: float) -> Motion:
+        """The same movement at another frame rate: rotations by slerp, translations in straight lines.
+
+        Raises:
+            MotionError: the rate is not a positive number.
+        """
+        if not 0 < fps < float("inf"):
+            raise MotionError(f"A frame rate must be a positive number, not {fps}.")
+        if fps == self.fps:
+            return self
+        frames = max(1, round(len(self) * fps / self.fps))
+        at = torch.arange(frames, dtype=torch.float64) * (len(self) / frames if self.loop else self.fps / fps)
+        at = at.to(self.transl.device)
+        before = at.long().clamp(max=len(self) - 1)  # [frames]
+        after = (before + 1) % len(self) if self.loop else (before + 1).clamp(max=len(self) - 1)
+        fraction = (at - before).to(self.transl.dtype)
+        quats = axis_angle_to_quaternion(self.rotations)  # [T, 55, 4]
+        between = slerp(quats[before], quats[after], fraction[:, None].expand(frames, NUM_JOINTS))
+        transl = torch.lerp(self.transl[before], self.transl[after], fraction[:, None])
+        return Motion(quaternion_to_axis_angle(between), transl, frames / self.seconds if self.loop else fps, self.loop)
+
+    def save(self, path: str | Path) -> None:
+        """Write an .npz with the keys of AMASS (poses, trans, mocap_frame_rate), +y up; `Motion.load` reads it back."""
+        np.savez_compressed(
+            path,
+            poses=self.rotations.reshape(len(self), -1).cpu().numpy(),
+            trans=self.transl.cpu().numpy(),
+            mocap_frame_rate=np.float64(self.fps),
+            nopo_loop=np.bool_(self.loop),
+        )
 
     @staticmethod
     def load(name_or_path: str | Path) -> Motion:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def skew(v: Tensor) -> Tensor:
-    """Cross-product matrices: (..., 3) -> (..., 3, 3), skew(v) @ u = v x u."""
+    """Cross-product matrices K of v: (..., 3) -> (..., 3, 3), so that K @ u = v x u."""
     x, y, z = v.unbind(-1)
     zero = torch.zeros_like(x)
     return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).unflatten(-1, (3, 3))
@@ -63,6 +63,16 @@ def quaternion_to_matrix(quat: Tensor) -> Tensor:
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
     return torch.stack(rows, -1).unflatten(-1, (3, 3))
+
+
+def axis_angle_to_quaternion(axis_angle: Tensor) -> Tensor:
+    """Axis-angle (..., 3) radians -> unit quaternions (..., 4) wxyz; w is negative for angles beyond pi."""
+    angle_sq = (axis_angle * axis_angle).sum(-1, keepdim=True)  # [..., 1]
+    small = angle_sq < 1e-8
+    angle = torch.where(small, torch.ones_like(angle_sq), angle_sq).sqrt()
+    sin_over = torch.where(small, 0.5 - angle_sq / 48, (angle / 2).sin() / angle)
+    cos = torch.where(small, 1 - angle_sq / 8, (angle / 2).cos())
+    return torch.cat([cos, sin_over * axis_angle], -1)
 
 
 def quaternion_to_axis_angle(quat: Tensor) -> Tensor:
