@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ def load_open_body(path: Path = DEFAULT_PATH) -> OpenBody:
             f"the body model {path.name} is missing: restore it to weights/ from the project's repository, "
             "or make it with tools/build_open_body.py"
         ) from None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise BodyError(f"{path.name} is not an open body file, or it is damaged ({type(error).__name__})") from error
 
 
