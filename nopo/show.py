@@ -18,6 +18,7 @@ from nopo.camera import Camera, framing_orbit
 from nopo.errors import RenderError
 from nopo.gaussians import Gaussians
 from nopo.motion import Motion, Pose
+from nopo.motions import load_motion
 from nopo.progress import Progress, silent
 from nopo.render import render
 
@@ -106,7 +107,7 @@ def _posed(avatar: Avatar, pose: Pose | Literal["relaxed", "t"]) -> Gaussians:
     if pose == "t":
         return avatar.gaussians
     if pose == "relaxed":
-        pose = Motion.load("idle")[0]
+        pose = load_motion("idle", rest_joints=avatar.rest_joints)[0]
     if not isinstance(pose, Pose):
         raise RenderError(f'A pose is a Pose, "relaxed" or "t", not {pose!r}.')
     return articulate(avatar, pose)

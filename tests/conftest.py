@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
@@ -63,9 +62,3 @@ def saved_avatar(body_avatar: Avatar, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("avatars") / "body.safetensors"
     body_avatar.save(path)
     return path
-
-
-@pytest.fixture
-def rng() -> np.random.Generator:
-    """Seeded."""
-    return np.random.default_rng(0)

@@ -10,7 +10,7 @@ from nopo.commands.bars import bars
 from nopo.commands.colour import parse_colour
 from nopo.errors import ExportError
 from nopo.export.video import write_mp4
-from nopo.motion import Motion
+from nopo.motions import load_motion
 from nopo.pipeline import choose_device
 
 
@@ -19,7 +19,7 @@ def run(args: argparse.Namespace) -> None:
     if args.out.suffix.lower() != ".mp4":
         raise ExportError(f"{args.out.name} should end in .mp4.")
     avatar = Avatar.load(args.avatar).to(choose_device(args.device))
-    motion = Motion.load(args.motion)
+    motion = load_motion(args.motion, rest_joints=avatar.rest_joints)
     with bars(args.quiet) as progress:
         frames = show.animate(
             avatar,

@@ -57,9 +57,9 @@ def _matting() -> str:
 
 
 def _motions() -> str:
-    from nopo.motions import MOTION_NAMES
+    from nopo.motions import names
 
-    return ", ".join(MOTION_NAMES)
+    return ", ".join(names())
 
 
 def _state(model: Model) -> str:
