@@ -22,6 +22,8 @@ from nopo.errors import CheckpointError
 LOGGER = logging.getLogger(__name__)
 
 FORMAT = "nopo-network/1"
+ALIGNMENT = 64  # bytes
+SAFETENSORS_DTYPES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def load_network(path: str | Path) -> Network:
@@ -37,14 +39,15 @@ def load_network(path: str | Path) -> Network:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path.name}; `nopo info` lists the models and how to get them.")
-    if path.suffix == ".safetensors":
-        config, state = _read_own(path)
-    else:
-        config, state = _read_published(path)
+    own = path.suffix == ".safetensors"
+    config, state = _read_own(path) if own else _read_published(path)
     with torch.device("meta"):
         network = Network(config)
-    _check(path.name, state, {name: tensor.shape for name, tensor in network.state_dict().items()})
-    network.load_state_dict(state, assign=True)
+    shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    if not own:
+        state = _translate(path.name, state, shapes)
+    _check(path.name, state, shapes)
+    network.load_state_dict({name: tensor.float() for name, tensor in state.items()}, assign=True)
     return network.channels_last().eval()
 
 
@@ -59,13 +62,11 @@ def save_network(
         dtype: of the stored weights; loading gives float32 again.
         metadata: anything JSON can hold, kept beside the config (see `read_metadata`).
     """
-    from safetensors.torch import save_file
-
     path = Path(path)
-    state = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in network.state_dict().items()}
+    state = {name: _stored(tensor.detach().cpu().to(dtype)) for name, tensor in network.state_dict().items()}
     about = {"format": FORMAT, "config": network.config.to_dict(), "metadata": dict(metadata or {})}
     partial = path.with_name(path.name + ".part")
-    save_file(state, partial, metadata={"nopo": json.dumps(about)})
+    _write_safetensors(state, partial, json.dumps(about))
     partial.replace(path)
 
 
@@ -127,13 +128,11 @@ def _read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         config = published.config_of(published_state)
     except CheckpointError as error:
         raise CheckpointError(f"{path.name} cannot be used. {error}") from error
-    return config, _translate(path.name, config, published_state)
+    return config, published_state
 
 
-def _translate(file: str, config: ModelConfig, published_state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _translate(file: str, published_state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> dict[str, Tensor]:
     """Published keys to ours, keeping published names in errors: that is what the reader can look up."""
-    with torch.device("meta"):
-        shapes = {name: tuple(tensor.shape) for name, tensor in Network(config).state_dict().items()}
     state: dict[str, Tensor] = {}
     dropped: Counter[str] = Counter()
     strange, changed = [], []
@@ -155,7 +154,7 @@ def _translate(file: str, config: ModelConfig, published_state: Mapping[str, Ten
         raise CheckpointError(f"{file} holds unknown weights: {', '.join(strange[:3])}{_more(strange)}.")
     for reason, count in dropped.items():
         LOGGER.info("%s: left out %d tensors: %s", file, count, reason)
-    return {name: tensor.float() for name, tensor in state.items()}
+    return state
 
 
 def _about(path: Path) -> dict[str, Any]:
@@ -176,4 +175,36 @@ def _read_own(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
 
     config = ModelConfig.from_dict(_about(path)["config"])
     with safe_open(path, "pt") as file:
-        return config, {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return config, {name: _restored(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dict)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """Convolutions lie in the file as they do in memory, channels last: [O, I, h, w] -> [O, h, w, I]."""
+    return (tensor.permute(0, 2, 3, 1) if tensor.ndim == 4 else tensor).contiguous()
+
+
+def _restored(tensor: Tensor) -> Tensor:
+    if tensor.data_ptr() % ALIGNMENT:
+        tensor = tensor.clone()  # a last bit of some products depends on the alignment of their factors
+    return tensor.permute(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+
+
+def _write_safetensors(state: Mapping[str, Tensor], path: Path, about: str) -> None:
+    """The safetensors format, but aligned (its own writer packs): tensors are then used where the file is mapped."""
+    header: dict[str, Any] = {"__metadata__": {"nopo": about}}
+    names = sorted(state, key=lambda name: (state[name].nbytes % ALIGNMENT != 0, name))
+    end = 0
+    for name in names:
+        start, end = end, end + state[name].nbytes
+        header[name] = {
+            "dtype": SAFETENSORS_DTYPES[state[name].dtype],
+            "shape": list(state[name].shape),
+            "data_offsets": [start, end],
+        }
+    content = json.dumps(header).encode()
+    content += b" " * (-(8 + len(content)) % ALIGNMENT)
+    with path.open("wb") as file:
+        file.write(len(content).to_bytes(8, "little"))
+        file.write(content)
+        for name in names:
+            file.write(state[name].flatten().view(torch.uint8).numpy().data)

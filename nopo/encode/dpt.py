@@ -27,6 +27,12 @@ class Pointwise(nn.Linear):
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
+def _merge(image_channels: int, width: int, kernel: int) -> nn.Module:
+    if kernel == 1:
+        return Pointwise(image_channels, width)
+    return nn.Conv2d(image_channels, width, kernel, padding=kernel // 2)
+
+
 class ResidualUnit(nn.Module):
     """x + conv(ReLU(conv(ReLU(x))))."""
 
@@ -104,9 +110,7 @@ class PointsHead(nn.Module):
         super().__init__()
         hidden = config.points_hidden
         self.narrow = _conv3(config.dpt_trunk, hidden)
-        self.merge = (
-            nn.Conv2d(image_channels, hidden, kernel, padding=kernel // 2) if config.points_image_merge else None
-        )
+        self.merge = _merge(image_channels, hidden, kernel) if config.points_image_merge else None
         self.hidden = _conv3(hidden, hidden)
         self.out = Pointwise(hidden, 3 + config.uncertainty)
 
@@ -125,7 +129,7 @@ class GaussianHead(nn.Module):
         super().__init__()
         width = config.merge_width
         self.narrow = nn.Identity() if width == config.dpt_trunk else Pointwise(config.dpt_trunk, width)
-        self.merge = nn.Conv2d(image_channels, width, kernel, padding=kernel // 2)
+        self.merge = _merge(image_channels, width, kernel)
         self.hidden = _conv3(width, width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
         self.out = Pointwise(width, sum(config.gaussian_channels.values()))

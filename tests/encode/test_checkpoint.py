@@ -78,7 +78,7 @@ def test_bad_published_checkpoints_are_one_sentence(tmp_path):
     key = "encoder.backbone.enc_blocks.0.attn.qkv.weight"
     fails("shape.ckpt", good | {key: torch.zeros(5, 7)}, key.replace(".", r"\.") + r" has shape \(5, 7\)")
     fails("unknown.ckpt", good | {"encoder.backbone.extra.weight": torch.zeros(2)}, "unknown.*extra")
-    fails("missing.ckpt", {k: v for k, v in good.items() if k != key}, r"without encoder\.backbone\.enc_blocks\.0")
+    fails("missing.ckpt", {k: v for k, v in good.items() if k != key}, r"without backbone\.encoder\.0\.attention")
     fails("noposplat.ckpt", {"encoder.backbone.patch_embed.proj.weight": torch.zeros(2)}, "not a NoPo-Avatar")
     fails("tokens.ckpt", {"encoder.backbone.template_embed": torch.zeros(200, 1024)}, "multiple of 16")
     torch.save({"encoder": torch.zeros(3)}, tmp_path / "other.ckpt")

@@ -53,7 +53,9 @@ def test_covered_texels_are_thinned_and_matte_edges_give_no_colour():
     means = torch.cat([patch(0, 0, 0), patch(0, 0, 0)])
     colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3)])
     mask = torch.cat([torch.ones(400), torch.full((400,), 0.3)])
-    template = branch(torch.tensor([[0.0, 0, 0], [0, 0, -0.3], [0, 0, 0]]), torch.zeros(3, 3), torch.tensor([1.0, 1, 0]))
+    template = branch(
+        torch.tensor([[0.0, 0, 0], [0, 0, -0.3], [0, 0, 0]]), torch.zeros(3, 3), torch.tensor([1.0, 1, 0])
+    )
     done = complete_template(template, branch(means, colours, mask), veil_opacity=0.25)
     torch.testing.assert_close(done.opacities, torch.tensor([0.25, 1, 1]))
     torch.testing.assert_close(done.sh[:, 0], torch.stack([RED, RED, torch.zeros(3)]))
