@@ -18,7 +18,8 @@ from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network
 from nopo.errors import NopoError
 from nopo.motion import Motion
-from nopo.preprocess import Preprocessed, Source, preprocess
+from nopo.preprocess.load import Source
+from nopo.preprocess.stage import Preprocessed, preprocess
 from nopo.progress import Progress, silent
 from nopo.views import Views
 from nopo.weights import resolve
@@ -66,7 +67,7 @@ class Pipeline:
     def preprocess(
         self, photos: Sequence[Source], *, matting: str = "auto", progress: Progress = silent
     ) -> Preprocessed:
-        """Decode, matte and frame 1 to 8 photos; see `nopo.preprocess.preprocess`."""
+        """Decode, matte and frame 1 to 8 photos; see `nopo.preprocess.stage.preprocess`."""
         return preprocess(photos, size=FRAME_SIZE, background=self.background, matting=matting, progress=progress)
 
     def encode(self, views: Views, *, progress: Progress = silent) -> Avatar:

@@ -6,10 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nopo.preprocess.matte import person_box
-
 FRAME_MARGIN = 1.15
 """Side of the frame over the side of the person's box: what the training people have on average."""
+
+PRESENT = 0.5
+"""A pixel of a matte belongs to the person from here on."""
 
 
 def frame_person(rgb: np.ndarray, matte: np.ndarray, size: tuple[int, int], background: float) -> tuple[Tensor, Tensor]:
@@ -43,3 +44,9 @@ def frame_person(rgb: np.ndarray, matte: np.ndarray, size: tuple[int, int], back
     resized = torch.nn.functional.interpolate(channels, size, mode="bilinear", antialias=True)[0]
     mask = resized[3]
     return (resized[:3] + (1 - mask) * background).clamp(0, 1), mask
+
+
+def person_box(person: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) of the pixels of a matte (H, W) that belong to the person; half open."""
+    rows, columns = (np.flatnonzero((person > PRESENT).any(axis)) for axis in (1, 0))
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1

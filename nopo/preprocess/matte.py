@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from nopo.errors import DependencyError, MatteError
+from nopo.preprocess.frame import PRESENT, person_box
 from nopo.preprocess.load import Photo
 from nopo.weights import find_file
 
@@ -53,9 +54,6 @@ MODELS = {
 }
 CHOICES = ("auto", *MODELS, "none")
 """`auto` takes the first of MODELS whose file is on this machine; the last one always is. `none` asks for a cut-out."""
-
-PRESENT = 0.5
-"""A pixel belongs to the person from here on."""
 
 CLOSE_UP = 0.55
 """A person smaller than this part of the photo's longer side is matted again from close by."""
@@ -108,12 +106,6 @@ def largest_person(full: np.ndarray) -> np.ndarray:
         area = np.bincount(labels[present], minlength=count + 1)
         reach = labels == area.argmax()
     return np.where(reach, full, 0).astype(np.float32)
-
-
-def person_box(person: np.ndarray) -> tuple[int, int, int, int]:
-    """(top, bottom, left, right) of the pixels of a matte (H, W) that belong to the person; half open."""
-    rows, columns = (np.flatnonzero((person > PRESENT).any(axis)) for axis in (1, 0))
-    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
 
 
 def _checked(person: np.ndarray, name: str) -> np.ndarray:

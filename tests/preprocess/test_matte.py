@@ -7,8 +7,9 @@ import pytest
 from nopo.cli import MATTING
 from nopo.errors import MatteError
 from nopo.preprocess import matte as matte_module
+from nopo.preprocess.frame import person_box
 from nopo.preprocess.load import Photo, load_photo
-from nopo.preprocess.matte import CHOICES, best_present, largest_person, matte, person_box
+from nopo.preprocess.matte import CHOICES, best_present, largest_person, matte
 
 
 def cutout(height: int = 120, width: int = 100) -> Photo:

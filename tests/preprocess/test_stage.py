@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from nopo.errors import Cancelled, PhotoError
-from nopo.preprocess import preprocess
 from nopo.preprocess.frame import FRAME_MARGIN, frame_person
+from nopo.preprocess.stage import preprocess
 
 
 def cutout(height: int, width: int, box: tuple[int, int, int, int], colour=(200, 60, 20)) -> np.ndarray:
