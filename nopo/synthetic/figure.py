@@ -1,0 +1,173 @@
+"""The mesh that every synthetic person is cut from: the open body plus spare grids for hair, skirts, hats and bags.
+
+All people share one list of faces, so that a batch of them is rasterized at once; a grid that somebody does not wear
+shrinks to a point and covers no pixel. What the wardrobe needs to know about places on the body (which vertices are
+arms, where the scalp is) is worked out once here, on the mean body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from nopo.body.open import OpenBody, load_open_body
+from nopo.body.skeleton import BONES, JOINT_NAMES
+
+PIECES = ("body", "eyes", "skirt", "hair", "hat", "bun", "bag", "collar")
+GRIDS: dict[str, tuple[int, int]] = {
+    "skirt": (49, 15),
+    "hair": (33, 13),
+    "hat": (29, 9),
+    "bun": (15, 9),
+    "bag": (17, 9),
+    "collar": (33, 6),
+}
+"""Spare pieces: (points around, points along) of a grid of quads."""
+
+_ARM = ("shoulder", "elbow", "wrist", "index", "middle", "pinky", "ring", "thumb")
+_HAND = ("wrist", "index", "middle", "pinky", "ring", "thumb")
+_LEG = ("hip", "knee", "ankle", "foot")
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """Everything about the mesh that does not depend on the person.
+
+    Attributes:
+        body: the open body.
+        reference: [V, 3] its mean surface, metres: where colours are looked up.
+        faces: [F, 3] of the body and then of all spare grids.
+        two_sided: [F] bool, spare grids are seen from both sides.
+        piece: [N] index into PIECES of each vertex, body and grids.
+        start: first vertex of each spare grid.
+        arm: [V] 1 on the arms, 0 on the trunk, between at the armhole; likewise `leg`, `hand`, `foot`.
+        shoe: [V, 3] metres that take a foot's surface to a smooth last without toes.
+        face_bones: [F, 4] strongest bones of each body face (grids: filled per person); `corner_weights` [F, 3, 4].
+    """
+
+    body: OpenBody
+    reference: Tensor
+    faces: Tensor
+    two_sided: Tensor
+    piece: Tensor
+    start: dict[str, int]
+    arm: Tensor
+    leg: Tensor
+    hand: Tensor
+    foot: Tensor
+    shoe: Tensor
+    face_bones: Tensor
+    corner_weights: Tensor
+
+    @property
+    def num_vertices(self) -> int:
+        """N, vertices of the body and of all spare grids."""
+        return len(self.piece)
+
+
+@cache
+def load_figure() -> Figure:
+    """The figure of the open body, on the CPU: people are cut there, and photographed on any device."""
+    body = load_open_body()
+    count = len(body.mean)
+    faces, two_sided, start = [body.faces], [torch.zeros(len(body.faces), dtype=torch.bool)], {}
+    piece = [torch.zeros(count, dtype=torch.int64)]
+    piece[0][body.part("eyes")] = PIECES.index("eyes")
+    for name, (around, along) in GRIDS.items():
+        start[name] = count
+        grid = grid_faces(around, along) + count
+        faces.append(grid)
+        two_sided.append(torch.ones(len(grid), dtype=torch.bool))
+        piece.append(torch.full((around * along,), PIECES.index(name)))
+        count += around * along
+    all_faces = torch.cat(faces)
+    face_bones, corner_weights = strongest_bones(body.bone_weights, body.faces)
+    foot = joint_share(body, ("foot",)) + joint_share(body, ("ankle",))
+    return Figure(
+        body=body,
+        reference=body.mean,
+        faces=all_faces,
+        two_sided=torch.cat(two_sided),
+        piece=torch.cat(piece),
+        start=start,
+        arm=joint_share(body, _ARM),
+        leg=joint_share(body, _LEG),
+        hand=joint_share(body, _HAND),
+        foot=foot,
+        shoe=_shoe_last(body, foot),
+        face_bones=face_bones,
+        corner_weights=corner_weights,
+    )
+
+
+def joint_share(body: OpenBody, names: tuple[str, ...]) -> Tensor:
+    """[V] summed weight of all joints, left and right, whose names begin with one of `names`."""
+    columns = [
+        index
+        for index, joint in enumerate(JOINT_NAMES)
+        if joint.removeprefix("left_").removeprefix("right_").startswith(names)
+    ]
+    return body.joint_weights[:, columns].sum(-1)
+
+
+def grid_faces(around: int, along: int) -> Tensor:
+    """[F, 3] triangles of a grid of quads, point (i, j) at i * along + j."""
+    index = torch.arange(around * along).view(around, along)
+    a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
+    return torch.cat([torch.stack([a, b, c], -1).reshape(-1, 3), torch.stack([a, c, d], -1).reshape(-1, 3)])
+
+
+def strongest_bones(bone_weights: Tensor, faces: Tensor, top: int = 4) -> tuple[Tensor, Tensor]:
+    """The few bones that move a face, and their weights at its corners.
+
+    Args:
+        bone_weights: [V, 69].
+        faces: [F, 3].
+        top: how many bones to keep.
+
+    Returns:
+        Bones [F, top] int64 and weights [F, 3, top] that sum to 1 at each corner.
+    """
+    corners = bone_weights[faces]  # [F, 3, 69]
+    bones = corners.sum(1).topk(top, dim=-1).indices  # [F, top]
+    weights = corners.gather(2, bones[:, None].expand(-1, 3, -1))
+    return bones, weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
+
+
+def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
+    """Area-weighted unit normals [V, 3] of a mesh [V, 3], outwards; zero where a piece has shrunk to a point."""
+    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
+    normal = torch.linalg.cross(b - a, c - a)  # [F, 3]
+    total = torch.zeros_like(vertices)
+    for corner in range(3):
+        total.index_add_(0, faces[:, corner], normal)
+    return torch.nn.functional.normalize(total, dim=-1)
+
+
+def neighbour_mean(values: Tensor, faces: Tensor, rounds: int = 1) -> Tensor:
+    """Average of the neighbours of each vertex, `rounds` times over: [V, C] -> [V, C]."""
+    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    degree = torch.zeros(len(values), 1).index_add_(0, edges[:, 0], torch.ones(len(edges), 1)).clamp_min(1)
+    for _ in range(rounds):
+        values = torch.zeros_like(values).index_add_(0, edges[:, 0], values[edges[:, 1]]) / degree
+    return values
+
+
+def bones_of(joint: str) -> list[int]:
+    """Indices of the bones that move with a joint."""
+    index = JOINT_NAMES.index(joint)
+    return [bone for bone, (near, _) in enumerate(BONES) if near == index]
+
+
+def _shoe_last(body: OpenBody, foot: Tensor) -> Tensor:
+    """[V, 3] displacement from a bare foot to the inside of a shoe: toes grown together, soles flat."""
+    smooth = neighbour_mean(body.mean, body.faces, rounds=40)
+    inflate = vertex_normals(smooth, body.faces) * 0.008
+    wrapped = smooth + inflate
+    wrapped[:, 1] = wrapped[:, 1].clamp_min(float(body.mean[:, 1].min()) - 0.004)
+    toes = ((body.mean[:, 2] - 0.02) / 0.06).clamp(0, 1)
+    low = ((-0.86 - body.mean[:, 1]) / 0.05).clamp(0, 1)
+    return (wrapped - body.mean) * (foot * low * (0.25 + 0.75 * toes))[:, None]

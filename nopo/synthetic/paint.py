@@ -1,0 +1,284 @@
+"""The colour of a person at every visible place: skin, face, hair, clothes, from the inside out.
+
+Everything is looked up at 3D places on the reference body (see `cover`), so that there are no seams and the same
+person has the same colours in every photo and on the UV map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nopo.synthetic import face
+from nopo.synthetic.cover import (
+    arm_of, bottom_cover, edge, gap_cover, hair_cover, hat_cover, shoe_cover, sock_cover, top_cover,
+)  # fmt: skip
+from nopo.synthetic.fabrics import RGB, Fabric, fabric_colour
+from nopo.synthetic.figure import PIECES
+from nopo.synthetic.wardrobe import Look, Outfit
+
+_EYES = PIECES.index("eyes")
+
+
+@dataclass(frozen=True, eq=False)
+class Paint:
+    """Colour [P, 3] sRGB, and what the light needs: `shine` [P], `wrinkle` [P] strengths, `cloth` [P] 1 on clothes."""
+
+    colour: Tensor
+    shine: Tensor
+    wrinkle: Tensor
+
+
+class _Canvas:
+    """Colours being painted over each other."""
+
+    def __init__(self, place: Tensor, footprint: float, ground: RGB) -> None:
+        self.place, self.footprint = place, footprint
+        self.colour = torch.tensor(ground, device=place.device).expand(len(place), 3).clone()
+        self.shine = torch.full_like(place[:, 0], 0.12)
+        self.wrinkle = torch.zeros_like(place[:, 0])
+
+    def soft(self, distance: Tensor, softness: float = 0.0015) -> Tensor:
+        """Coverage of a signed distance, at least a pixel soft."""
+        return edge(distance, max(softness, self.footprint))
+
+    def over(self, share: Tensor, colour: Tensor | RGB) -> None:
+        """Paint `colour` ([P, 3] or one) with coverage `share` [P]."""
+        if not isinstance(colour, Tensor):
+            colour = torch.tensor(colour, device=share.device)
+        self.colour += share[:, None] * (colour - self.colour)
+
+    def shade(self, share: Tensor, factor: float) -> None:
+        """Darken (or lighten) by `factor` with coverage `share` [P]."""
+        self.colour *= (1 + share * (factor - 1))[:, None]
+
+    def wear(self, distance: Tensor, fabric: Fabric, place: Tensor | None = None, hem: float = 0.0) -> None:
+        """Cover with a fabric where `distance` > 0; `hem` casts a thin shadow on what lies outside its border."""
+        if hem:
+            self.shade(edge(distance + 0.006, 0.016), 1 - hem)
+        share = self.soft(distance)
+        touched = (share > 0).nonzero()[:, 0]
+        if len(touched) == 0:
+            return
+        where = (self.place if place is None else place)[touched]
+        cloth = fabric_colour(fabric, where, self.footprint)
+        part = share[touched][:, None]
+        self.colour[touched] += part * (cloth - self.colour[touched])
+        self.shine[touched] += share[touched] * (fabric.shine - self.shine[touched])
+        self.wrinkle[touched] += share[touched] * (fabric.wrinkle - self.wrinkle[touched])
+
+
+def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: float) -> Paint:
+    """Colour the visible places of one person.
+
+    Args:
+        look: head and skin.
+        outfit: clothes.
+        place: [P, 3] on the reference body, or texture place of a grid, metres.
+        piece: [P] int64 index into PIECES.
+        footprint: metres that one pixel covers.
+    """
+    canvas = _Canvas(place, footprint, look.skin)
+    on_body = (piece <= _EYES).nonzero()[:, 0]
+    body = _Canvas(place[on_body], footprint, look.skin)
+    _paint_body(body, look, outfit, piece[on_body] == _EYES)
+    for name in ("colour", "shine", "wrinkle"):
+        getattr(canvas, name)[on_body] = getattr(body, name)
+    for index, name in enumerate(PIECES):
+        if index <= _EYES:
+            continue
+        here = (piece == index).nonzero()[:, 0]
+        if len(here) == 0:
+            continue
+        part = _Canvas(place[here], footprint, look.skin)
+        _GRID_PAINTERS[name](part, look, outfit)
+        for field in ("colour", "shine", "wrinkle"):
+            getattr(canvas, field)[here] = getattr(part, field)
+    return Paint(canvas.colour.clamp(0, 1), canvas.shine, canvas.wrinkle)
+
+
+def _paint_body(canvas: _Canvas, look: Look, outfit: Outfit, eyes: Tensor) -> None:
+    x, y, z = canvas.place.unbind(-1)
+    face.skin(canvas, look)
+    on_head = (y > 0.47) & (x.abs() < 0.2)
+    head = on_head.nonzero()[:, 0]
+    if len(head):
+        part = _Canvas(canvas.place[head], canvas.footprint, look.skin)
+        part.colour = canvas.colour[head]
+        face.features(part, look, eyes[head])
+        _hair(part, look)
+        part.wear(hat_cover(outfit, part.place), outfit.hat, hem=0.25)
+        for field in ("colour", "shine", "wrinkle"):
+            getattr(canvas, field)[head] = getattr(part, field)
+    below = (~on_head).nonzero()[:, 0]
+    if len(below):
+        part = _Canvas(canvas.place[below], canvas.footprint, look.skin)
+        part.colour = canvas.colour[below]
+        _clothe(part, outfit)
+        for field in ("colour", "shine", "wrinkle"):
+            getattr(canvas, field)[below] = getattr(part, field)
+
+
+def _hair(canvas: _Canvas, look: Look) -> None:
+    if look.style == "bald":
+        return
+    share = canvas.soft(hair_cover(look, canvas.place), 0.007)
+    if look.style == "buzz":
+        share = share * 0.75
+    canvas.over(share, _strands(look, canvas.place))
+    canvas.shine += share * (0.25 - canvas.shine)
+
+
+def _strands(look: Look, place: Tensor) -> Tensor:
+    x, y, z = place.unbind(-1)
+    angle = torch.atan2(x - look.parting * 0.5, -(z - 0.06))
+    band = torch.sin(angle * 55 + 30 * y) * torch.sin(angle * 23 + 90 * y) + 0.6 * torch.sin(210 * x + 130 * z)
+    parting = 1 - 0.5 * torch.exp(-(((x - look.parting) / 0.004) ** 2)) * (y > 0.66) * (z > -0.0)
+    gain = (1 + 0.22 * band) * parting * (0.85 + 1.2 * (y - 0.6).clamp(-0.1, 0.12))
+    return torch.tensor(look.hair, device=place.device) * gain[:, None]
+
+
+def _clothe(canvas: _Canvas, outfit: Outfit) -> None:
+    x, y, z = canvas.place.unbind(-1)
+    arm = arm_of(canvas.place)
+    # Along a sleeve the cloth runs sideways: exchange "across" and "up" there.
+    on_arm = (arm > 0)[:, None]
+    turned = torch.where(on_arm, torch.stack([y - 0.38, x.abs(), z], -1), canvas.place)
+    if outfit.shoes != "bare" or outfit.tights:
+        canvas.wear(sock_cover(outfit, canvas.place), outfit.sock, hem=0.1)
+    if outfit.kind != "dress":
+        canvas.wear(bottom_cover(outfit, canvas.place), outfit.bottom, hem=0.3)
+        inseam = edge(0.002 - (z - 0.02).abs(), 0.003) * edge(bottom_cover(outfit, canvas.place), 0.004)
+        canvas.shade(inseam * (x.abs() > 0.05), 0.8)
+        if outfit.kind in ("trousers", "shorts"):
+            fly = torch.minimum(torch.minimum(0.002 - x.abs(), z - 0.05), torch.minimum(0.06 - y, y + 0.07))
+            pocket = torch.minimum(0.002 - (x.abs() - 0.11 - 0.5 * (y - 0.0)).abs(), torch.minimum(0.05 - y, y + 0.05))
+            canvas.shade(canvas.soft(fly), 0.7)
+            canvas.shade(canvas.soft(torch.minimum(pocket, z - 0.03)), 0.75)
+    if outfit.belt:
+        canvas.over(canvas.soft(torch.minimum(0.017 - (y - 0.06).abs(), -arm)), outfit.trim)
+    canvas.wear(shoe_cover(outfit, canvas.place), outfit.shoe, hem=0.3)
+    if outfit.shoes != "bare":
+        canvas.over(canvas.soft(-0.962 - y), outfit.sole)
+        if outfit.shoes == "sneaker":
+            laces = torch.minimum(0.012 - x.abs().sub(0.155).abs(), torch.minimum(z - 0.07, 0.15 - z))
+            laces = torch.minimum(laces, 0.004 - ((z % 0.02) - 0.01).abs())
+            canvas.over(canvas.soft(torch.minimum(laces, y + 0.955)), outfit.sole)
+    _top(canvas, outfit, turned, arm)
+    if outfit.gloves:
+        canvas.over(canvas.soft(x.abs() - 0.66), outfit.trim)
+
+
+def _top(canvas: _Canvas, outfit: Outfit, turned: Tensor, arm: Tensor) -> None:
+    x, y, z = canvas.place.unbind(-1)
+    cover = top_cover(outfit, canvas.place)
+    fabric = outfit.bottom if outfit.kind == "dress" and outfit.folds > 0.35 else outfit.top
+    if outfit.vee > 0.08 and outfit.collar == "shirt" or outfit.opening:
+        # The shirt below shows in the opening.
+        under = torch.minimum(torch.minimum(0.45 - y, 0.13 - x.abs()), y - outfit.hem)
+        canvas.wear(under, outfit.inner)
+    canvas.wear(cover, fabric, turned, hem=0.35)
+    worn = edge(cover, 0.004)
+    if outfit.opening:
+        gap = torch.minimum(gap_cover(outfit, canvas.place), cover)
+        canvas.shade(edge(gap + 0.008, 0.012) * worn, 0.65)
+        canvas.wear(gap, outfit.inner)
+    elif outfit.placket:
+        line = torch.minimum(0.0025 - x.abs(), z - 0.03)
+        canvas.shade(canvas.soft(line) * worn, 0.6)
+        if outfit.placket == "buttons":
+            dots = 0.006 - ((x - 0.006) ** 2 + ((y % 0.075) - 0.0375) ** 2).sqrt()
+            canvas.over(canvas.soft(torch.minimum(dots, z - 0.03)) * worn, outfit.trim)
+        else:
+            zipper = torch.minimum(0.005 - x.abs(), z - 0.03)
+            canvas.over(canvas.soft(zipper) * worn * 0.7, outfit.trim)
+    if outfit.print_kind and not outfit.opening:
+        canvas.over(_print(canvas, outfit) * worn * (arm < 0), outfit.print_colour)
+    cuff = edge(0.010 - (x.abs() - outfit.sleeve + 0.012).abs(), 0.004) * worn
+    canvas.shade(cuff, 0.86)
+    band = edge(0.010 - (y - outfit.hem - 0.014).abs(), 0.004) * worn
+    canvas.shade(band, 0.88)
+    armhole = edge(0.0018 - (x.abs() - 0.2).abs(), 0.004) * worn * (y > 0.25)
+    canvas.shade(armhole, 0.85)
+    if outfit.bag_kind == "backpack":
+        straps = torch.minimum(0.02 - (x.abs() - 0.095).abs(), torch.minimum(y - 0.2, 0.5 - y))
+        canvas.wear(straps, outfit.bag, hem=0.25)
+    elif outfit.bag_kind in ("strap", "shoulder"):
+        side = 1.0 if outfit.flare > 0.25 else -1.0
+        line = 0.016 - (side * x * 0.77 + (y - 0.2) * 0.64).abs()
+        canvas.wear(torch.minimum(torch.minimum(line, y + 0.05), -arm), outfit.bag, hem=0.25)
+
+
+def _print(canvas: _Canvas, outfit: Outfit) -> Tensor:
+    x, y, z = canvas.place.unbind(-1)
+    cx, cy, half_width, half_height = outfit.print_place
+    dx, dy = x - cx, y - cy
+    box = torch.minimum(half_width - dx.abs(), half_height - dy.abs())
+    facing = torch.minimum(box, -z + 0.0 if outfit.print_back else z - 0.02)
+    radius = (dx * dx + dy * dy).sqrt()
+    if outfit.print_kind == "disc":
+        shape = torch.minimum(half_width - radius, facing + 1)
+        shape = torch.minimum(shape, -z if outfit.print_back else z - 0.02)
+    elif outfit.print_kind == "ring":
+        shape = torch.minimum(0.2 * half_width - (radius - 0.8 * half_width).abs(), -z if outfit.print_back else z - 0.02)
+    elif outfit.print_kind == "rows":  # lines of something like letters
+        line = 0.35 - ((dy / 0.032) % 1 - 0.5).abs()
+        letters = torch.sin(dx * 330 + torch.floor(dy / 0.032) * 5) + 0.6 * torch.sin(dx * 610 + 3) + 0.5
+        shape = torch.minimum(torch.minimum(line * 0.03, letters * 0.004), facing)
+    else:
+        shape = facing
+    return canvas.soft(shape)
+
+
+def _paint_skirt(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    coat = outfit.kind not in ("skirt", "dress")
+    fabric = outfit.top if coat or (outfit.kind == "dress" and outfit.folds <= 0.35) else outfit.bottom
+    everywhere = torch.ones_like(canvas.shine)
+    canvas.wear(everywhere, fabric)
+    bottom = outfit.tail if coat else outfit.skirt_hem
+    canvas.shade(edge(0.008 - (canvas.place[:, 1] - bottom - 0.02).abs(), 0.005), 0.88)
+    if outfit.kind == "skirt" and outfit.belt:
+        canvas.over(canvas.soft(canvas.place[:, 1] - 0.05), outfit.trim)
+
+
+def _paint_hair(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    angle, y = canvas.place[:, 0] * 10, canvas.place[:, 1]
+    band = torch.sin(angle * 41 + 6 * y) + 0.7 * torch.sin(angle * 83 - 9 * y) + 0.5 * torch.sin(angle * 160)
+    gain = 1 + 0.13 * band + 0.6 * (y - 0.5).clamp(-0.3, 0.2)
+    canvas.colour = torch.tensor(look.hair, device=y.device) * gain[:, None]
+    canvas.shine = torch.full_like(y, 0.3)
+
+
+def _paint_bun(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    band = torch.sin(canvas.place @ torch.tensor([300.0, 90.0, 260.0], device=canvas.place.device))
+    canvas.colour = torch.tensor(look.hair, device=band.device) * (1 + 0.2 * band)[:, None]
+    canvas.shine = torch.full_like(band, 0.3)
+
+
+def _paint_hat(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    canvas.wear(torch.ones_like(canvas.shine), outfit.hat)
+
+
+def _paint_bag(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    canvas.wear(torch.ones_like(canvas.shine), outfit.bag)
+    y = canvas.place[:, 1]
+    canvas.shade(canvas.soft(0.004 - (y - 0.22).abs()), 0.6)
+    canvas.wrinkle *= 0.3
+
+
+def _paint_collar(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    canvas.wear(torch.ones_like(canvas.shine), outfit.sock if outfit.collar == "scarf" else outfit.top)
+    canvas.shade(torch.ones_like(canvas.shine), 0.94)
+
+
+_GRID_PAINTERS: dict[str, Callable[[_Canvas, Look, Outfit], None]] = {
+    "skirt": _paint_skirt,
+    "hair": _paint_hair,
+    "hat": _paint_hat,
+    "bun": _paint_bun,
+    "bag": _paint_bag,
+    "collar": _paint_collar,
+}

@@ -1,0 +1,232 @@
+"""Surfaces that hang off the body: skirts and coat tails, hair, brims, buns, bags, collars and hoods.
+
+Each piece is a grid of points with its own skinning weights. The weights are those of the body nearby, blended over
+the height of the piece, so that a skirt follows both legs and hair follows head, neck and back in turn.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nopo.body.skeleton import NUM_BONES
+from nopo.synthetic.figure import GRIDS, Figure, bones_of
+from nopo.synthetic.tailor import Girth
+from nopo.synthetic.wardrobe import Look, Outfit
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One grid of a person: `points` [A, L, 3] in the T-pose, `cloth` [A, L, 3] texture place, `bones` [A, L, 69]."""
+
+    points: Tensor
+    cloth: Tensor
+    bones: Tensor
+
+
+def make_pieces(
+    figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor, trunk: Girth
+) -> dict[str, Piece]:
+    """All pieces that this person wears.
+
+    Args:
+        figure: the mesh.
+        outfit: clothes.
+        look: hair.
+        surface: [V, 3] the clothed body in the T-pose, metres.
+        joints: [55, 3] rest joints.
+        trunk: girth of the clothed trunk.
+    """
+    pieces = {}
+    if outfit.kind in ("skirt", "dress"):
+        pieces["skirt"] = _skirt(outfit, joints, trunk, 0.09, outfit.skirt_hem, outfit.flare, 0.0)
+    elif outfit.tail < outfit.hem - 0.02:
+        pieces["skirt"] = _skirt(outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening)
+    if look.style in ("long", "bob") and outfit.collar != "hood_up":
+        pieces["hair"] = _hanging_hair(figure, look, surface, joints)
+    if look.style in ("ponytail", "bun"):
+        pieces["bun"] = _bun(look, joints, surface)
+    if outfit.hat_kind in ("cap", "brim"):
+        pieces["hat"] = _brim(outfit, joints, surface)
+    if outfit.bag_kind in ("backpack", "shoulder"):
+        pieces["bag"] = _bag(outfit, joints, surface, trunk)
+    if outfit.collar in ("shirt", "hood", "scarf", "turtle"):
+        pieces["collar"] = _collar(outfit, joints)
+    return pieces
+
+
+def _bone(joint: str) -> Tensor:
+    """[69] the weights of something that moves with one joint: its bones in equal shares."""
+    weights = torch.zeros(NUM_BONES)
+    bones = bones_of(joint)
+    weights[bones] = 1 / len(bones)
+    return weights
+
+
+def _blend(*shares: tuple[Tensor, Tensor]) -> Tensor:
+    """Sum of weights [69] times shares [...], normalised: [..., 69]."""
+    total = torch.stack([share[..., None] * weights for share, weights in shares]).sum(0)
+    return total / total.sum(-1, keepdim=True)
+
+
+def _smooth(value: Tensor) -> Tensor:
+    value = value.clamp(0, 1)
+    return value * value * (3 - 2 * value)
+
+
+def _skirt(
+    outfit: Outfit, joints: Tensor, trunk: Girth, top: float, hem: float, flare: float, opening: float
+) -> Piece:
+    around, along = GRIDS["skirt"]
+    scale = float(joints[7, 1]) / -0.912  # long-legged people wear longer skirts
+    top, hem = top * scale, hem * scale
+    t = torch.linspace(0, 1, along)[None].expand(around, -1)
+    gap = math.atan2(opening * 0.8, 0.13)
+    angle = torch.linspace(gap, 2 * math.pi - gap, around)[:, None].expand(-1, along)
+    height = top + (hem - top) * t
+    hip = -0.12 * scale
+    widest = trunk.lookup(height.clamp_min(hip), angle)  # [A, L]
+    round_share = _smooth((hip + 0.02 - height) / 0.25)
+    even = widest.mean(0, keepdim=True)
+    radius = widest * (1 - 0.6 * round_share) + even * 0.6 * round_share + 0.012
+    fall = (hip + 0.1 - height).clamp_min(0)
+    waves = 0.5 + 0.5 * torch.sin(angle * (7 + 6 * outfit.folds) + 5 * outfit.flare)
+    radius = radius + fall * (flare * 0.55 + 0.10 * outfit.folds * (waves - 0.5))
+    x, z = trunk.center[0] + radius * torch.sin(angle), trunk.center[1] + radius * torch.cos(angle)
+    points = torch.stack([x, height, z], -1)
+    leg = _smooth((0.04 - height) / 0.3) * 0.92
+    left = torch.sigmoid(x / 0.045)
+    shin = _smooth((joints[4, 1] + 0.1 - height) / 0.3) * 0.55
+    bones = _blend(
+        (1 - leg, _bone("pelvis")),
+        (leg * left * (1 - shin), _bone("left_hip")),
+        (leg * (1 - left) * (1 - shin), _bone("right_hip")),
+        (leg * left * shin, _bone("left_knee")),
+        (leg * (1 - left) * shin, _bone("right_knee")),
+    )
+    return Piece(points, torch.stack([(angle - math.pi) * 0.17, height, z], -1), bones)
+
+
+def _hanging_hair(figure: Figure, look: Look, surface: Tensor, joints: Tensor) -> Piece:
+    around, along = GRIDS["hair"]
+    head = joints[15]
+    crown = surface[figure.body.part("head")]
+    top = float(crown[:, 1].max())
+    scale = (top - float(head[1])) / 0.153
+    half = float(crown[:, 0].abs().max())
+    bob = look.style == "bob"
+    eyes = float(joints[23, 1])
+    low = eyes - (0.09 + 0.1 * look.volume * 0.5 if bob else look.length + 0.05) * scale
+    reach = 2.05 if bob else 2.0 + 0.1 * look.volume
+    angle = torch.linspace(-reach, reach, around)[:, None].expand(-1, along)  # 0 is the back of the head
+    t = torch.linspace(0, 1, along)[None].expand(around, -1)
+    start = eyes + 0.055 * scale
+    height = start + (low - start) * t
+    back = 0.083 * scale
+    center = float(head[2]) + 0.01 * scale
+    drop = ((start - height) / (0.14 * scale)).clamp(0, 1)
+    wide = half + 0.012 + 0.012 * look.volume * torch.sin(math.pi * drop * 0.8)
+    x = torch.sin(angle) * wide
+    z = center - torch.cos(angle) * (back + 0.018 + 0.012 * look.volume * drop)
+    waves = 0.004 * torch.sin(angle * 17 + 8 * t) * t
+    # Below the neck hair lies on the back and shoulders.
+    spine = float(joints[9, 2])
+    lying = _smooth((float(joints[12, 1]) + 0.02 - height) / 0.09)
+    resting = spine - 0.135 - 0.02 * look.volume + 0.1 * (x.abs() / 0.12) ** 2
+    side = (angle.abs() > 1.45).float() * 0.2
+    z = z * (1 - lying) + torch.minimum(z, resting) * lying * (1 - side) + z * lying * side + waves
+    points = torch.stack([x * (1 - 0.12 * lying) + waves, height, z], -1)
+    neck = _smooth((float(head[1]) + 0.02 - height) / 0.1)
+    back_share = _smooth((float(joints[12, 1]) + 0.03 - height) / 0.12)
+    bones = _blend(
+        (1 - neck, _bone("head")),
+        (neck * (1 - back_share), _bone("neck")),
+        (neck * back_share, _bone("spine3")),
+    )
+    return Piece(points, torch.stack([angle * 0.1, height, z], -1), bones)
+
+
+def _ellipsoid(name: str, center: Tensor, radii: tuple[float, float, float], square: float = 1.0) -> Tensor:
+    """[A, L, 3] points on an ellipsoid; `square` below 1 makes it a box with round edges."""
+    around, along = GRIDS[name]
+    u = torch.linspace(0, 2 * math.pi, around)[:, None]
+    v = torch.linspace(-math.pi / 2, math.pi / 2, along)[None]
+
+    def power(value: Tensor) -> Tensor:
+        return value.sign() * value.abs() ** square
+
+    x = power(torch.sin(u)) * power(torch.cos(v))
+    z = power(torch.cos(u)) * power(torch.cos(v))
+    y = power(torch.sin(v)).expand_as(x)
+    return center + torch.stack([x, y, z], -1) * torch.tensor(radii)
+
+
+def _rigid(points: Tensor, joint: str) -> Piece:
+    return Piece(points, points, _bone(joint).expand(*points.shape[:2], NUM_BONES))
+
+
+def _bun(look: Look, joints: Tensor, surface: Tensor) -> Piece:
+    top = surface[:, 1].max()
+    back = torch.stack([torch.zeros(()), joints[23, 1] + 0.04, joints[15, 2] - 0.115])
+    if look.style == "bun":
+        high = torch.tensor([0.0, 0.05, 0.01]) if look.parting else torch.zeros(3)
+        size = 0.026 + 0.014 * look.volume
+        return _rigid(_ellipsoid("bun", back + high, (size, size, size)), "head")
+    length = 0.08 + 0.1 * look.volume
+    points = _ellipsoid("bun", back - torch.tensor([0.0, length * 0.8, 0.012]), (0.028, length, 0.026))
+    points[..., 1] = points[..., 1].clamp_max(float(top))
+    return _rigid(points, "head")
+
+
+def _brim(outfit: Outfit, joints: Tensor, surface: Tensor) -> Piece:
+    around, along = GRIDS["hat"]
+    angle = torch.linspace(-math.pi, math.pi, around)[:, None].expand(-1, along)
+    t = torch.linspace(0, 1, along)[None].expand(around, -1)
+    center = joints[15] + torch.tensor([0.0, 0.105, -0.002])
+    if outfit.hat_kind == "cap":
+        front = _smooth((1.25 - angle.abs()) / 0.5)
+        reach, droop = 0.085 * front, -0.02 * t * front
+    else:
+        reach, droop = torch.full_like(t, 0.075 + 0.05 * outfit.folds), -0.012 * torch.cos(2 * angle) * t
+    x = torch.sin(angle) * (0.074 + reach * t)
+    z = torch.cos(angle) * (0.096 + reach * t)
+    points = center + torch.stack([x, droop + 0.012 * torch.cos(angle), z], -1)
+    return _rigid(points, "head")
+
+
+def _bag(outfit: Outfit, joints: Tensor, surface: Tensor, trunk: Girth) -> Piece:
+    if outfit.bag_kind == "backpack":
+        back = trunk.lookup(torch.tensor(0.25), torch.tensor(math.pi))
+        center = torch.stack([torch.zeros(()), torch.tensor(0.2), trunk.center[1] - back - 0.05])
+        return _rigid(_ellipsoid("bag", center, (0.13, 0.19, 0.075), 0.45), "spine2")
+    side = 1.0 if outfit.flare > 0.25 else -1.0
+    hip = trunk.lookup(torch.tensor(-0.05), torch.tensor(side * math.pi / 2 % (2 * math.pi)))
+    center = torch.stack([side * (hip + 0.05), torch.tensor(-0.1), torch.tensor(trunk.center[1])])
+    return _rigid(_ellipsoid("bag", center, (0.05, 0.11, 0.15), 0.4), "pelvis")
+
+
+def _collar(outfit: Outfit, joints: Tensor) -> Piece:
+    around, along = GRIDS["collar"]
+    gap = {"shirt": 0.22, "hood": 0.45, "scarf": 0.0, "turtle": 0.0}[outfit.collar]
+    angle = torch.linspace(gap, 2 * math.pi - gap, around)[:, None].expand(-1, along)
+    t = torch.linspace(0, 1, along)[None].expand(around, -1)
+    back = 0.5 - 0.5 * torch.cos(angle)  # 0 in front, 1 behind
+    if outfit.collar == "scarf":
+        radius, height = 0.075 + 0.03 * torch.sin(math.pi * t), -0.05 + 0.085 * t + 0.02 * back
+    elif outfit.collar == "hood":
+        radius = 0.082 + (0.02 + 0.05 * back) * torch.sin(math.pi * t)
+        height = -0.055 + (0.06 + 0.05 * back) * t + 0.015 * back
+    elif outfit.collar == "turtle":
+        radius, height = 0.064 + 0.004 * torch.cos(3 * math.pi * t), -0.045 + 0.08 * t + 0.02 * back
+    else:
+        radius = 0.066 + 0.022 * t**2
+        height = -0.045 + 0.04 * torch.sin(math.pi * 0.75 * t) + 0.022 * back
+    neck = joints[12]
+    x, z = torch.sin(angle) * radius, torch.cos(angle) * radius * 1.05
+    points = torch.stack([neck[0] + x, neck[1] + height + 0.005, neck[2] - 0.012 * (1 - back) * 0 + z], -1)
+    share = torch.full_like(t, 0.55)
+    bones = _blend((share, _bone("spine3")), (1 - share, _bone("neck")))
+    return Piece(points, torch.stack([(angle - math.pi) * 0.08, height, z], -1), bones)
