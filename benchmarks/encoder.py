@@ -1,0 +1,173 @@
+"""Time and memory of the vitl network, per part, beside what was recorded of the original.
+
+    python benchmarks/encoder.py                       # CPU, one thread, 256², 1 and 3 views
+    python benchmarks/encoder.py --checkpoint X.ckpt   # and how long loading takes, before and after `convert`
+    python benchmarks/encoder.py --device cuda         # 1 × 896×640 and 3 × 1024², also in bfloat16
+
+Each row is measured in a fresh process, with random weights: values do not change the work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from nopo.body.template import Template
+from nopo.encode import ModelConfig, Network, load_network
+from nopo.encode.checkpoint import convert
+
+RECORDED_CPU = {1: "14-15 s, 3.4 GiB", 3: "31 s, 4.0 GiB"}
+"""The original's forward at 256², float32, one thread of this kind of machine."""
+
+REPORTED_CUDA = {(1, 896, 640): "0.32 s, 11 GB", (3, 1024, 1024): "1.32 s, 24 GB"}
+"""From the original's paper."""
+
+
+def random_vitl(template_size: int, device: str) -> Network:
+    """The network with weights of the usual scale, made tensor by tensor."""
+    with torch.device("meta"):
+        network = Network(ModelConfig.vitl(template_size))
+    state = {}
+    for name, tensor in network.state_dict().items():
+        fan = tensor[0].numel() if tensor.ndim > 1 else 1
+        state[name] = torch.empty(tensor.shape, device=device).normal_(std=fan**-0.5 if tensor.ndim > 1 else 0.1)
+    network.load_state_dict(state, assign=True)
+    return network.channels_last().eval()
+
+
+def inputs(views: int, height: int, width: int, size: int, device: str) -> tuple[torch.Tensor, torch.Tensor, Template]:
+    """Random photos, all foreground, and a random template."""
+    weights = torch.rand(size, size, 55).softmax(-1)
+    template = Template(torch.rand(size, size, 3), weights, torch.ones(size, size, dtype=torch.bool))
+    images, masks = torch.rand(views, 3, height, width), torch.ones(views, height, width)
+    return images.to(device), masks.to(device), template.to(device)
+
+
+class Stopwatch:
+    """CPU seconds spent inside modules, by label."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    def watch(self, module: nn.Module, label: str) -> None:
+        """Count what `module` takes as `label`."""
+        started: list[float] = []
+        module.register_forward_pre_hook(lambda *_: started.append(time.process_time()))
+
+        def stop(*_: object) -> None:
+            self.seconds[label] += time.process_time() - started.pop()
+
+        module.register_forward_hook(stop)
+
+
+def measure_cpu(views: int) -> None:
+    """Print one forward at 256² on one thread: seconds, peak memory, and where the time goes."""
+    torch.set_num_threads(1)
+    network = random_vitl(256, "cpu")
+    stopwatch = Stopwatch()
+    for block in network.backbone.encoder:
+        stopwatch.watch(block, "encoder")
+    stopwatch.watch(network.backbone, "encoder and decoders")
+    for heads, stream in ((network.template_heads, "template"), (network.image_heads, "photos")):
+        for part in ("points_trunk", "points", "gaussian_trunk", "gaussians"):
+            stopwatch.watch(getattr(heads, part), f"{stream}: {part}")
+    arguments = inputs(views, 256, 256, 256, "cpu")
+    start, wall = time.process_time(), time.perf_counter()
+    network(*arguments)
+    seconds, wall = time.process_time() - start, time.perf_counter() - wall
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        f"{views} view(s) 256²: {seconds:.1f} CPU s ({wall:.1f} s), peak {peak:.2f} GiB;"
+        f" the original: {RECORDED_CPU[views]}"
+    )
+    parts = dict(stopwatch.seconds)
+    parts["decoders"] = parts.pop("encoder and decoders") - parts["encoder"]
+    for label, spent in sorted(parts.items(), key=lambda item: -item[1]):
+        print(f"    {label:24s}{spent:7.2f} s")
+    print(f"    {'activations':24s}{seconds - sum(parts.values()):7.2f} s")
+
+
+def measure_cuda(views: int, height: int, width: int) -> None:
+    """Print one warm forward in float32 and bfloat16, with the difference between them."""
+    network = random_vitl(1024, "cuda")
+    arguments = inputs(views, height, width, 1024, "cuda")
+    means = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        with torch.autocast("cuda", dtype, enabled=dtype is not torch.float32):
+            network(*arguments)
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
+            start = time.perf_counter()
+            means[dtype] = network(*arguments).image.means
+            torch.cuda.synchronize()
+        seconds, peak = time.perf_counter() - start, torch.cuda.max_memory_allocated() / 1e9
+        reported = REPORTED_CUDA[views, height, width]
+        print(f"{views} × {height}×{width} {dtype}: {seconds:.2f} s, {peak:.1f} GB; the paper: {reported}")
+    change = (means[torch.bfloat16] - means[torch.float32]).abs().mean() / means[torch.float32].abs().mean()
+    print(f"    bfloat16 moves the photos' means by {float(change):.1e} of their size")
+
+
+def measure_loading(path: Path) -> None:
+    """Print how long a network takes to load from `path`, with what memory."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    network = load_network(path)
+    seconds = time.perf_counter() - start
+    touched = sum(float(parameter.detach().sum()) for parameter in network.parameters())  # maps are read on first use
+    used = time.perf_counter() - start
+    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    weights = sum(parameter.nbytes for parameter in network.parameters()) / 2**30
+    print(
+        f"{path.suffix}: loaded in {seconds:.2f} s, every weight read by {used:.2f} s,"
+        f" {peak / weights:.2f} × the weights' {weights:.2f} GiB (sum {touched:.3g})"
+    )
+
+
+def fresh(*arguments: str) -> None:
+    """Run one measurement of this file in its own process, so that peaks do not add up."""
+    subprocess.run([sys.executable, __file__, "--one", *arguments], check=True)
+
+
+ONE: dict[str, Callable[..., None]] = {
+    "cpu": lambda views: measure_cpu(int(views)),
+    "cuda": lambda *sizes: measure_cuda(*map(int, sizes)),
+    "load": lambda path: measure_loading(Path(path)),
+}
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--views", type=int, nargs="*", choices=sorted(RECORDED_CPU), default=sorted(RECORDED_CPU))
+    parser.add_argument("--checkpoint", type=Path, help="a published checkpoint: time its loading")
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        ONE[options.one[0]](*options.one[1:])
+    elif options.checkpoint:
+        with tempfile.TemporaryDirectory() as folder:
+            converted = Path(folder) / "model.safetensors"
+            convert(options.checkpoint, converted)
+            for path in (options.checkpoint, converted, options.checkpoint, converted):
+                fresh("load", str(path))
+    elif options.device == "cuda":
+        for sizes in REPORTED_CUDA:
+            fresh("cuda", *map(str, sizes))
+    else:
+        for views in options.views:
+            fresh("cpu", str(views))
+
+
+if __name__ == "__main__":
+    main()
