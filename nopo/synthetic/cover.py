@@ -29,8 +29,10 @@ def top_cover(outfit: Outfit, place: Tensor) -> Tensor:
     x, y, z = place.unbind(-1)
     side = x.abs()
     front = ((z + 0.03) / 0.13).clamp(0, 1)
-    base = 0.462 - 0.05 * front - outfit.neck * (0.25 + 0.75 * front)  # height of the neckline
-    round_neck = torch.maximum(base - y, side - (0.078 + 1.2 * max(outfit.neck, 0.0)))
+    deep = max(outfit.neck, 0.0)
+    dip = (side / (0.07 + 0.6 * deep)).clamp(0, 1) ** 2  # a round neckline rises to the sides
+    base = 0.458 - (0.045 + outfit.neck) * front * (1 - dip) - 0.3 * outfit.neck
+    round_neck = torch.maximum(base - y, side - (0.07 + 0.6 * deep))
     cover = torch.minimum(round_neck, 0.5 - y)
     if outfit.vee:
         opened = torch.minimum(0.6 * (y - (0.4 - outfit.vee)) - side, z - 0.04)

@@ -166,7 +166,7 @@ def _clothe(canvas: _Canvas, outfit: Outfit) -> None:
         if outfit.shoes == "sneaker":
             laces = torch.minimum(0.012 - x.abs().sub(0.155).abs(), torch.minimum(z - 0.07, 0.15 - z))
             laces = torch.minimum(laces, 0.004 - ((z % 0.02) - 0.01).abs())
-            canvas.over(canvas.soft(torch.minimum(laces, y + 0.955)), outfit.sole)
+            canvas.over(canvas.soft(torch.minimum(laces, torch.minimum(y + 0.955, -0.9 - y))), outfit.sole)
     _top(canvas, outfit, turned, arm)
     if outfit.gloves:
         canvas.over(canvas.soft(x.abs() - 0.66), outfit.trim)

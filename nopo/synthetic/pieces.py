@@ -42,9 +42,11 @@ def make_pieces(
     """
     pieces = {}
     if outfit.kind in ("skirt", "dress"):
-        pieces["skirt"] = _skirt(outfit, joints, trunk, 0.09, outfit.skirt_hem, outfit.flare, 0.0)
+        pieces["skirt"] = _skirt(figure, outfit, joints, trunk, 0.09, outfit.skirt_hem, outfit.flare, 0.0)
     elif outfit.tail < outfit.hem - 0.02:
-        pieces["skirt"] = _skirt(outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening)
+        pieces["skirt"] = _skirt(
+            figure, outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening
+        )
     if look.style in ("long", "bob") and outfit.collar != "hood_up":
         pieces["hair"] = _hanging_hair(figure, look, surface, joints)
     if look.style in ("ponytail", "bun"):
@@ -78,7 +80,7 @@ def _smooth(value: Tensor) -> Tensor:
 
 
 def _skirt(
-    outfit: Outfit, joints: Tensor, trunk: Girth, top: float, hem: float, flare: float, opening: float
+    figure: Figure, outfit: Outfit, joints: Tensor, trunk: Girth, top: float, hem: float, flare: float, opening: float
 ) -> Piece:
     around, along = GRIDS["skirt"]
     scale = float(joints[7, 1]) / -0.912  # long-legged people wear longer skirts
@@ -100,8 +102,11 @@ def _skirt(
     leg = _smooth((0.04 - height) / 0.3) * 0.92
     left = torch.sigmoid(x / 0.045)
     shin = _smooth((joints[4, 1] + 0.1 - height) / 0.3) * 0.55
+    waist = (figure.arm < 0.2) & ((figure.reference[:, 1] - 0.06).abs() < 0.05)
+    trunk_share = _smooth((height - 0.0) / 0.06)
     bones = _blend(
-        (1 - leg, _bone("pelvis")),
+        ((1 - leg) * trunk_share, figure.body.bone_weights[waist].mean(0)),
+        ((1 - leg) * (1 - trunk_share), _bone("pelvis")),
         (leg * left * (1 - shin), _bone("left_hip")),
         (leg * (1 - left) * (1 - shin), _bone("right_hip")),
         (leg * left * shin, _bone("left_knee")),

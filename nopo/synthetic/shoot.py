@@ -182,11 +182,13 @@ def _wrinkles(place: Tensor, waves: tuple[float, ...], strength: Tensor) -> Tens
 def _contact(fragments: Fragments) -> Tensor:
     """[P] 0 to 1: how much nearer the neighbourhood in the picture is, as where an arm lies before the trunk."""
     n, h, _ = fragments.shape
-    hit = fragments.scatter(torch.ones_like(fragments.depth))[:, None]
-    depth = fragments.scatter(fragments.depth)[:, None]
-    width = max(3, h // 24 | 1)
-    pool = torch.nn.functional.avg_pool2d
-    near = pool(depth, width, 1, width // 2) / pool(hit, width, 1, width // 2).clamp_min(1e-6)
+    coarse = max(1, h // 64)  # a quarter of a thousand samples is enough to see an arm before a trunk
+    layers = torch.stack([torch.ones_like(fragments.depth), fragments.depth], -1)
+    layers = fragments.scatter(layers)[:, coarse // 2 :: coarse, coarse // 2 :: coarse]  # [M, h', w', 2]
+    pooled = torch.nn.functional.avg_pool2d(layers.permute(0, 3, 1, 2), 3, 1, 1)
+    near = pooled[:, 1] / pooled[:, 0].clamp_min(1e-6)
+    near = torch.where(pooled[:, 0] > 0, near, torch.full_like(near, 1e3))[:, None]
+    near = torch.nn.functional.interpolate(near, (h, h), mode="bilinear", align_corners=False)
     behind = fragments.depth - near.flatten()[fragments.pixel]
     return ((behind - 0.008) / 0.10).clamp(0, 1)
 
