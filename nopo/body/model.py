@@ -6,6 +6,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from nopo.body.template import Template
+
 
 class BodyModel(Protocol):
     """A triangle mesh on the 55-joint skeleton, in the T-pose, whose shape follows from a few coefficients.
@@ -13,12 +15,20 @@ class BodyModel(Protocol):
     World: metres, +y up, facing +z, the subject's left hand at +x.
     """
 
-    name: str
-    faces: Tensor  # [F, 3] int64, vertex indices
-    uvs: Tensor  # [U, 2] in [0, 1], v upwards as in an OBJ file
-    uv_faces: Tensor  # [F, 3] int64, rows of `uvs`
-    joint_weights: Tensor  # [V, 55] rows sum to 1
-    bone_weights: Tensor  # [V, 69] rows sum to 1, and over the bones of a joint to its joint weight
+    @property
+    def name(self) -> str:
+        """Which body this is, such as "open" or "smplx-neutral"."""
+        ...
+
+    @property
+    def faces(self) -> Tensor:
+        """[F, 3] int64, vertex indices, counter-clockwise from outside."""
+        ...
+
+    @property
+    def joint_weights(self) -> Tensor:
+        """[V, 55] skinning weights, rows sum to 1."""
+        ...
 
     @property
     def num_shapes(self) -> int:
@@ -26,9 +36,13 @@ class BodyModel(Protocol):
         ...
 
     def vertices(self, shape: Tensor | None = None) -> Tensor:
-        """Surface [..., V, 3] of the T-pose for shape [..., K]; the template (mean) body without one."""
+        """Surface [..., V, 3] of the T-pose for shape [..., K]; the mean body without one."""
         ...
 
     def rest_joints(self, shape: Tensor | None = None) -> Tensor:
-        """Joints [..., 55, 3] of the T-pose for shape [..., K]; those of the template without one."""
+        """Joints [..., 55, 3] of the T-pose for shape [..., K]; those of the mean body without one."""
+        ...
+
+    def template(self, size: int) -> Template:
+        """Template maps of size x size texels."""
         ...
