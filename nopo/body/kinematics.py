@@ -85,7 +85,7 @@ def bone_shape_warp(source_joints: Tensor, target_joints: Tensor, leaf_bones: Le
 
     Args:
         source_joints: [..., 55, 3] metres.
-        target_joints: [..., 55, 3] metres.
+        target_joints: [..., 55, 3] metres; leading axes broadcast.
         leaf_bones: what the bones without a far end do. "identity", as in the published models: they stay where they
             were. "inherit", as for the open body: they scale and turn like the bone that ends in their joint, so that
             fingertips and toes stay attached.
@@ -93,6 +93,7 @@ def bone_shape_warp(source_joints: Tensor, target_joints: Tensor, leaf_bones: Le
     Returns:
         [..., 69, 3, 4].
     """
+    source_joints, target_joints = torch.broadcast_tensors(source_joints, target_joints)
     start = source_joints[..., _EDGE_STARTS, :]
     target_start = target_joints[..., _EDGE_STARTS, :]
     edge = source_joints[..., _EDGE_ENDS, :] - start  # [..., 54, 3]

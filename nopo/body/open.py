@@ -20,8 +20,9 @@ from torch import Tensor
 from nopo.body.skeleton import NUM_BONES, NUM_JOINTS, sum_bones_to_joints
 from nopo.body.template import Atlas, Template, make_template, rasterize_atlas
 from nopo.errors import BodyError
+from nopo.weights import find_file
 
-DEFAULT_PATH = Path(__file__).resolve().parents[2] / "weights" / "open_body.npz"
+FILE = "open_body.npz"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +75,7 @@ class OpenBody:
         """Mask [V] of the vertices in any of the named parts."""
         unknown = set(names) - set(self.part_names)
         if unknown:
-            raise BodyError(f"no body part {sorted(unknown)}: choose among {', '.join(self.part_names)}")
+            raise BodyError(f"There is no body part {sorted(unknown)}; choose among {', '.join(self.part_names)}.")
         ids = torch.tensor([self.part_names.index(name) for name in names], device=self.parts.device)
         return torch.isin(self.parts, ids.to(self.parts.dtype))
 
@@ -103,23 +104,22 @@ def _template(body: OpenBody, size: int) -> Template:
 
 
 @cache
-def load_open_body(path: Path = DEFAULT_PATH) -> OpenBody:
-    """Reads the open body; about 20 ms, then remembered.
+def load_open_body(path: Path | None = None) -> OpenBody:
+    """Reads the open body, by default the one in weights/; about 50 ms, then remembered.
 
     Raises:
         BodyError: the file is missing or is not an open body.
+        WeightsError: there is none in weights/, or not the one that belongs there.
     """
+    path = path or find_file(FILE)
     try:
         with np.load(path, allow_pickle=False) as archive:
             data = dict(archive)
         return _unpack(data)
     except FileNotFoundError:
-        raise BodyError(
-            f"the body model {path.name} is missing: restore it to weights/ from the project's repository, "
-            "or make it with tools/build_open_body.py"
-        ) from None
+        raise BodyError(f"There is no body file {path.name}; check the path.") from None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise BodyError(f"{path.name} is not an open body file, or it is damaged ({type(error).__name__})") from error
+        raise BodyError(f"{path.name} is damaged or not an open body; restore {FILE} from the repository.") from error
 
 
 def _unpack(data: dict[str, np.ndarray]) -> OpenBody:

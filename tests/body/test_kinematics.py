@@ -107,6 +107,14 @@ def test_bone_shape_warp_takes_both_ends_of_every_bone_to_their_places(joints):
     torch.testing.assert_close(kinematics.move_points(warp[:54], joints[far]), target[far], atol=1e-5, rtol=0)
 
 
+def test_warp_broadcasts_one_person_to_many(joints):
+    many = joints * torch.tensor([[[1.0]], [[1.1]], [[0.8]]])
+    for leaf_bones in ("identity", "inherit"):
+        warp = kinematics.bone_shape_warp(joints, many, leaf_bones)
+        torch.testing.assert_close(warp[2], kinematics.bone_shape_warp(joints, many[2], leaf_bones))
+        assert kinematics.bone_shape_warp(many, joints, leaf_bones).shape == (3, 69, 3, 4)
+
+
 def test_inherited_leaf_scales_like_the_bone_before_it(joints):
     warp = kinematics.bone_shape_warp(joints, 1.3 * joints, "inherit")
     torch.testing.assert_close(warp[..., :3], 1.3 * torch.eye(3).expand(69, 3, 3), atol=1e-5, rtol=0)

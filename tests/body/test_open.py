@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from nopo.body.kinematics import bone_shape_warp, forward_kinematics, move_points
-from nopo.body.open import DEFAULT_PATH, load_open_body
+from nopo.body.open import FILE, load_open_body
 from nopo.body.skeleton import BONE_FLIP, JOINT_FLIP, JOINT_NAMES, sum_bones_to_joints
-from nopo.errors import BodyError
+from nopo.errors import BodyError, WeightsError
 from nopo.rotations import axis_angle_to_matrix
+from nopo.weights import find_file
 
 MM = 1e-3
 
@@ -152,18 +153,23 @@ def test_shape_warp_brings_the_template_near_another_body(body):
 
 
 def test_file_is_small_and_loads_fast(body):
-    assert DEFAULT_PATH.stat().st_size < 6e6
+    assert find_file(FILE).stat().st_size < 6e6
     start = time.process_time()
     load_open_body.__wrapped__()
     assert time.process_time() - start < 2
 
 
-def test_missing_or_foreign_files_are_one_sentence(tmp_path):
-    with pytest.raises(BodyError, match="nobody.npz is missing"):
+def test_missing_or_foreign_files_are_one_sentence(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("nopo.weights.folders", lambda: [tmp_path])
+        patch.delenv("NOPO_HF_REPO", raising=False)
+        with pytest.raises(WeightsError, match="open_body.npz is missing"):
+            load_open_body.__wrapped__()
+    with pytest.raises(BodyError, match="no body file nobody.npz"):
         load_open_body(tmp_path / "nobody.npz")
     np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    with pytest.raises(BodyError, match="not an open body"):
+    with pytest.raises(BodyError, match="other.npz is damaged or not an open body"):
         load_open_body(tmp_path / "other.npz")
-    (tmp_path / "cut.npz").write_bytes(DEFAULT_PATH.read_bytes()[:100_000])
-    with pytest.raises(BodyError, match="damaged"):
+    (tmp_path / "cut.npz").write_bytes(find_file(FILE).read_bytes()[:100_000])
+    with pytest.raises(BodyError, match="cut.npz is damaged"):
         load_open_body(tmp_path / "cut.npz")
