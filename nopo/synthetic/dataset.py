@@ -65,6 +65,7 @@ class Batch:
         uv_mask: [S, S] bool, texels of the body; `uv_bone_weights` [S, S, 69].
         uv_visible: [B, V, S, S] bool, texels that photo v shows.
         cameras: B lists of V cameras; `poses` likewise.
+        people: B of them, to take more pictures of.
     """
 
     images: Tensor
@@ -84,6 +85,7 @@ class Batch:
     uv_visible: Tensor
     cameras: list[list[Camera]]
     poses: list[list[Pose]]
+    people: list[Person]
 
 
 @torch.no_grad()
@@ -97,6 +99,8 @@ def make_batch(
     frontal: float = 0.3,
     held_out: bool = False,
     photo: bool = False,
+    truncated: bool | None = None,
+    same_pose: float = 0.5,
     uv_size: int = 128,
     supersample: int = 2,
 ) -> Batch:
@@ -105,12 +109,14 @@ def make_batch(
     Args:
         generator: CPU generator; the same state gives the same people on every device.
         batch: B, people.
-        views: V, photos of each; in half of the people every photo has its own pose.
+        views: V, photos of each.
         size: side of the photos, pixels.
         device: where the pictures are made and returned.
         frontal: share of first photos that show the person from the front (±45°); the rest come from all around.
         held_out: bodies that training never uses.
         photo: keep the background in `images` instead of compositing on white.
+        truncated: whether photos cut parts of the person off; some do by default.
+        same_pose: share of people who keep one pose in all their photos.
         uv_size: S.
         supersample: samples per pixel and axis.
     """
@@ -119,11 +125,11 @@ def make_batch(
     people = [sample_person(figure, d, held_out=held_out) for d in dice]
     cast = Cast.of(figure, people, device)
     owner = torch.arange(batch).repeat_interleave(views)
-    poses = [pose for d in dice for pose in _sample_poses(d, views)]
+    poses = [pose for d in dice for pose in _sample_poses(d, views, same_pose)]
     posed = pose_people(cast, owner.to(device), torch.stack([p.rotations for p in poses]).to(device))
     framings, lights = [], []
     for m, who in enumerate(owner.tolist()):
-        framings.append(_sample_view(dice[who], posed.points[m].cpu(), size, m % views == 0, frontal))
+        framings.append(_sample_view(dice[who], posed.points[m].cpu(), size, m % views == 0, frontal, truncated))
         lights.append(sample_light(dice[who]))
 
     cameras = [f.camera for f in framings]
@@ -158,6 +164,7 @@ def make_batch(
         uv_visible=_uv_visible(cast, exposure.fragments, owner, uv_size).unflatten(0, lead),
         cameras=[cameras[i : i + views] for i in range(0, len(cameras), views)],
         poses=[poses[i : i + views] for i in range(0, len(poses), views)],
+        people=people,
     )
 
 
@@ -193,16 +200,16 @@ def render_person(
     return premultiplied[0] + (1 - coverage[0]) * background, coverage[0]
 
 
-def _sample_poses(dice: Dice, views: int) -> list[Pose]:
-    if dice.chance(0.5):
+def _sample_poses(dice: Dice, views: int, same_pose: float) -> list[Pose]:
+    if dice.chance(same_pose):
         return [sample_pose(dice)] * views
     return [sample_pose(dice) for _ in range(views)]
 
 
-def _sample_view(dice: Dice, points: Tensor, size: int, first: bool, frontal: float) -> Framing:
+def _sample_view(dice: Dice, points: Tensor, size: int, first: bool, frontal: float, truncated: bool | None) -> Framing:
     ahead = first and dice.chance(frontal)
     yaw = dice.uniform(-math.pi / 4, math.pi / 4) if ahead else dice.uniform(-math.pi, math.pi)
-    return sample_framing(dice, points, size, yaw)
+    return sample_framing(dice, points, size, yaw, truncated=truncated)
 
 
 def _finer(K: Tensor, supersample: int) -> Tensor:

@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def train_open(
     recipe: Recipe | None = None,
     config: ModelConfig | None = None,
     sheet_minutes: float = 20.0,
+    threads: int | None = None,
 ) -> Path:
     """Train the open model for some minutes.
 
@@ -82,6 +84,8 @@ def train_open(
         recipe: other than the default one.
         config: of a new network; the preset `open` by default.
         sheet_minutes: time between sample sheets; 0 draws none.
+        threads: of each of the two workers, the one that trains and the one that makes the next people; torch's
+            default if None.
 
     Returns:
         The written checkpoint (averaged weights, fp16 safetensors).
@@ -91,6 +95,8 @@ def train_open(
     """
     recipe = recipe or Recipe()
     _check(device, precision)
+    if threads is not None:
+        torch.set_num_threads(threads)
     out.mkdir(parents=True, exist_ok=True)
     run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
     template = load_open_body().template(run.network.config.template_size)
@@ -178,7 +184,7 @@ def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
 
 
 def next_batch(recipe: Recipe, step: int, seen: int, device: str) -> Batch:
-    """The people of one step: a function of the seed and the step alone, so that a resumed run sees the same ones."""
+    """The people of one step: a function of the seed, the step and the stage, so that a resumed run goes on alike."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(recipe.views), 1, generator=generator))
@@ -187,28 +193,35 @@ def next_batch(recipe: Recipe, step: int, seen: int, device: str) -> Batch:
     return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal)
 
 
+def _photos(batch: Batch) -> int:
+    return batch.images.shape[0] * batch.images.shape[1]
+
+
 def _steps(
     run: Run, template: Template, recipe: Recipe, device: str, precision: str
 ) -> Iterator[dict[str, float] | None]:
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
     sums: dict[str, float] = {}
     clock, seen = time.monotonic(), run.seen
-    while True:
-        batch = next_batch(recipe, run.step, run.seen, device)
-        terms = _step(run, batch, template, recipe, device, precision)
-        run.step += 1
-        run.seen += batch.images.shape[0] * batch.images.shape[1]
-        for name, value in terms.items():
-            sums[name] = sums.get(name, 0.0) + value / REPORT_STEPS
-        if run.step % REPORT_STEPS:
-            yield None
-            continue
-        now = time.monotonic()
-        report = {"step": run.step, "seen": run.seen, "size": batch.images.shape[-1],
-                  "photos_per_second": (run.seen - seen) / (now - clock), **sums}  # fmt: skip
-        LOGGER.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
-        yield report
-        sums, clock, seen = {}, time.monotonic(), run.seen
+    with ThreadPoolExecutor(1, "nopo-people") as ahead:  # the next people are made while the network learns from these
+        coming = ahead.submit(next_batch, recipe, run.step, run.seen, device)
+        while True:
+            batch = coming.result()
+            run.seen += _photos(batch)
+            coming = ahead.submit(next_batch, recipe, run.step + 1, run.seen, device)
+            terms = _step(run, batch, template, recipe, device, precision)
+            run.step += 1
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + value / REPORT_STEPS
+            if run.step % REPORT_STEPS:
+                yield None
+                continue
+            now = time.monotonic()
+            report = {"step": run.step, "seen": run.seen, "size": batch.images.shape[-1],
+                      "photos_per_second": (run.seen - seen) / (now - clock), **sums}  # fmt: skip
+            LOGGER.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
+            yield report
+            sums, clock, seen = {}, time.monotonic(), run.seen
 
 
 def _step(
@@ -233,7 +246,7 @@ def _step(
             run.ema[name].lerp_(tensor, 1 - decay)
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-    return {"loss": float(total), "canonical_cm": 100 * float(error.mean())} | {k: float(v) for k, v in terms.items()}
+    return {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())} | {k: float(v.detach()) for k, v in terms.items()}
 
 
 def _draw(out: Path, run: Run, template: Template) -> None:
