@@ -1,0 +1,162 @@
+"""The page: in the order that a person thinks, photos, cut-outs, avatar, motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from nopo.demo import look
+from nopo.demo.examples import example_people
+from nopo.demo.handlers import SIZES, Handlers
+from nopo.motions import names
+from nopo.pipeline import Pipeline
+from nopo.views import MAX_VIEWS
+from nopo.weights import MODELS
+
+QUEUE = 24
+CACHE_CHECKED_EVERY_S, CACHE_KEPT_S = 600, 3600
+MATTING = [("best that is here", "auto"), ("U²-Net, small", "u2netp"), ("none: photos are cut out", "none")]
+QUIETLY: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components that the buttons need."""
+
+    photos: gr.Gallery
+    matting: gr.Dropdown
+    size: gr.Dropdown
+    mattes: gr.Gallery
+    status: gr.Markdown
+    make: gr.Button
+    stop: gr.Button
+    turntable: gr.Video
+    avatar_files: gr.Row
+    save_turntable: gr.DownloadButton
+    save_avatar: gr.DownloadButton
+    motion: gr.Radio
+    move: gr.Button
+    animation: gr.Video
+    animation_files: gr.Row
+    save_animation: gr.DownloadButton
+
+
+def build(pipeline: Pipeline) -> gr.Blocks:
+    """The page on a loaded pipeline, to be launched with `look.theme()` and `look.CSS`."""
+    handlers = Handlers(pipeline)
+    model = pipeline.network.config.name
+    licence = next((known.licence for known in MODELS if known.name == model), "licence: see where it came from")
+    kept = (CACHE_CHECKED_EVERY_S, CACHE_KEPT_S)
+    with gr.Blocks(title="nopo", analytics_enabled=False, delete_cache=kept) as page:
+        gr.HTML(look.HEADER)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=5, min_width=320):
+                left = {**_photos(), **_mattes()}
+            with gr.Column(scale=6, min_width=320):
+                right = {**_avatar(), **_motion()}
+        gr.HTML(look.FOOTER.format(model=model, licence=licence))
+        _wire(Parts(**left, **right), handlers)
+        page.unload(handlers.leave)
+    page.queue(max_size=QUEUE, default_concurrency_limit=1)
+    return page
+
+
+def _photos() -> dict[str, Any]:
+    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person: whole body, any pose, any side."))
+    photos = gr.Gallery(
+        label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
+        columns=3, height=200, object_fit="contain", fit_columns=False,
+    )  # fmt: skip
+    people = example_people()
+    if people:
+        gr.Examples(
+            [[[(path, None) for path in paths]] for paths in people.values()],
+            [photos],
+            label="Or take an example",
+            example_labels=None,
+            cache_examples=False,
+            api_visibility="private",
+        )
+    with gr.Accordion("Settings", open=False):
+        matting = gr.Dropdown(MATTING, value="auto", label="Cut-out by")
+        size = gr.Dropdown(list(SIZES), value=512, label="Side of the videos, pixels")
+    return {"photos": photos, "matting": matting, "size": size}
+
+
+def _mattes() -> dict[str, Any]:
+    gr.HTML(look.step(2, "Cut-outs", "What will be used of your photos."))
+    mattes = gr.Gallery(
+        label="Cut-outs", elem_id="mattes", show_label=False, interactive=False, format="png", buttons=[],
+        columns=3, height=200, object_fit="contain", fit_columns=False,
+    )  # fmt: skip
+    status = gr.Markdown(elem_id="status")
+    with gr.Row():
+        make = gr.Button("Make the avatar", variant="primary", size="lg", interactive=False, elem_id="make", scale=3)
+        stop = gr.Button("Stop", variant="secondary", size="lg", visible=False, elem_id="stop", scale=1)
+    return {"mattes": mattes, "status": status, "make": make, "stop": stop}
+
+
+def _avatar() -> dict[str, Any]:
+    gr.HTML(look.step(3, "Avatar", "Seen from all around."))
+    turntable = _video("turntable")
+    with gr.Row(visible=False) as files:
+        save_turntable = gr.DownloadButton("Turntable, .mp4", size="sm")
+        save_avatar = gr.DownloadButton("Avatar, .safetensors", size="sm", elem_id="save-avatar")
+    return {
+        "turntable": turntable, "avatar_files": files, "save_turntable": save_turntable, "save_avatar": save_avatar
+    }  # fmt: skip
+
+
+def _motion() -> dict[str, Any]:
+    gr.HTML(look.step(4, "Motion", "The same avatar moves; nothing is made again."))
+    choices = [(name.replace("-", " "), name) for name in names()]
+    motion = gr.Radio(choices, value=choices[1][1], show_label=False, container=False, elem_id="motion")
+    move = gr.Button("Animate", variant="primary", interactive=False, elem_id="move")
+    animation = _video("animation")
+    with gr.Row(visible=False) as files:
+        save = gr.DownloadButton("Animation, .mp4", size="sm")
+    return {"motion": motion, "move": move, "animation": animation, "animation_files": files, "save_animation": save}
+
+
+def _video(name: str) -> gr.Video:
+    return gr.Video(
+        elem_id=name, label=name, show_label=False, interactive=False, autoplay=True, loop=True, height=420, buttons=[]
+    )
+
+
+def _wire(parts: Parts, handlers: Handlers) -> None:
+    """Which function each event calls. While work is in progress only "Stop" can be pressed."""
+    states = [parts.make, parts.move, parts.stop, parts.avatar_files, parts.animation_files]
+    gr.on(
+        [parts.photos.change, parts.matting.change],
+        handlers.mattes,
+        [parts.photos, parts.matting],
+        [parts.mattes, parts.status],
+        api_name="mattes",
+        show_progress_on=[parts.mattes],
+        concurrency_id="work",
+        trigger_mode="always_last",
+    ).then(handlers.states, None, states, **QUIETLY)
+    parts.make.click(_busy, None, states[:3], **QUIETLY).then(lambda: None, None, [parts.animation], **QUIETLY).then(
+        handlers.reconstruct,
+        [parts.size],
+        [parts.turntable, parts.save_turntable, parts.save_avatar],
+        api_name="reconstruct",
+        show_progress_on=[parts.turntable],
+        concurrency_id="work",
+    ).then(handlers.states, None, states, **QUIETLY)
+    parts.move.click(_busy, None, states[:3], **QUIETLY).then(
+        handlers.animate,
+        [parts.motion, parts.size],
+        [parts.animation, parts.save_animation],
+        api_name="animate",
+        show_progress_on=[parts.animation],
+        concurrency_id="work",
+    ).then(handlers.states, None, states, **QUIETLY)
+    parts.stop.click(handlers.stop, **QUIETLY)
+
+
+def _busy() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    return gr.update(interactive=False), gr.update(interactive=False), gr.update(visible=True)
