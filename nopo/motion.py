@@ -80,6 +80,8 @@ class Motion:
     def resample(self, fps: float) -> Motion:
         """The same movement at another frame rate: rotations by slerp, translations in straight lines.
 
+        A loop keeps its length, so its rate is rounded to a whole number of frames.
+
         Raises:
             MotionError: the rate is not a positive number.
         """
@@ -87,7 +89,8 @@ class Motion:
             raise MotionError(f"A frame rate must be a positive number, not {fps}.")
         if fps == self.fps:
             return self
-        frames = max(1, round(len(self) * fps / self.fps))
+        exact = len(self) * fps / self.fps
+        frames = max(1, round(exact))
         at = torch.arange(frames, dtype=torch.float64) * (len(self) / frames if self.loop else self.fps / fps)
         at = at.to(self.transl.device)
         before = at.long().clamp(max=len(self) - 1)  # [frames]
@@ -96,7 +99,7 @@ class Motion:
         quats = axis_angle_to_quaternion(self.rotations)  # [T, 55, 4]
         between = slerp(quats[before], quats[after], fraction[:, None].expand(frames, NUM_JOINTS))
         transl = torch.lerp(self.transl[before], self.transl[after], fraction[:, None])
-        return Motion(quaternion_to_axis_angle(between), transl, frames / self.seconds if self.loop else fps, self.loop)
+        return Motion(quaternion_to_axis_angle(between), transl, fps * frames / exact if self.loop else fps, self.loop)
 
     def save(self, path: str | Path) -> None:
         """Write an .npz with the keys of AMASS (poses, trans, mocap_frame_rate), +y up; `Motion.load` reads it back."""

@@ -103,7 +103,7 @@ def ground(motion: Motion, rest_joints: Tensor) -> Motion:
     """
     motion = replace(motion, transl=motion.transl * leg_scale(rest_joints))
     height = sole_points(motion, rest_joints)[..., 1].amin(1) - floor_height(rest_joints)  # [T]
-    standing = 1 - ((height - FLOATING_M) / FLOATING_M).clamp(0, 1)  # [T] 1 up to 3 cm, 0 from 6 cm
+    standing = 1 - (2 * (height - FLOATING_M) / FLOATING_M).clamp(0, 1)  # [T] 1 up to 3 cm, 0 from 4.5 cm
     rise = torch.zeros_like(motion.transl)
     rise[:, 1] = -height * standing
     return replace(motion, transl=motion.transl + rise)

@@ -19,19 +19,8 @@ def walk(rest_joints: Tensor) -> Motion:
     for side, strike in (("left", 0.0), ("right", 0.5)):
         own = (cycle - strike) % 1
         _tread(figure, side, own, stance=0.61, stride=stride, contact=0.30, inwards=-0.085, clearance=0.055)
-        pitch = keys(
-            own,
-            [
-                (0.0, -20.0),
-                (0.09, 0.0),
-                (0.34, 0.0),
-                (0.5, 24.0),
-                (0.61, 58.0),
-                (0.7, 52.0),
-                (0.86, -6.0),
-                (0.95, -20.0),
-            ],
-        )
+        roll_off = [(0.34, 0.0), (0.5, 24.0), (0.61, 58.0), (0.7, 52.0)]
+        pitch = keys(own, [(0.0, -20.0), (0.09, 0.0), *roll_off, (0.86, -6.0), (0.95, -20.0)])
         figure.foot(side, pitch=pitch, yaw=4.0, toes=keys(own, [(0.0, 1.0), (0.62, 1.0), (0.75, 0.2), (0.9, 0.6)]))
         # The arm goes with the other leg, a little late at the elbow.
         forward = swing(own, 23.0, peak=0.52) - 3
