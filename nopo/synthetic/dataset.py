@@ -101,6 +101,7 @@ def make_batch(
     photo: bool = False,
     truncated: bool | None = None,
     same_pose: float = 0.5,
+    light: Light | None = None,
     uv_size: int = 128,
     supersample: int = 2,
 ) -> Batch:
@@ -117,6 +118,7 @@ def make_batch(
         photo: keep the background in `images` instead of compositing on white.
         truncated: whether photos cut parts of the person off; some do by default.
         same_pose: share of people who keep one pose in all their photos.
+        light: of all photos, taken by a camera without noise or colour cast; by default each photo has its own.
         uv_size: S.
         supersample: samples per pixel and axis.
     """
@@ -130,7 +132,7 @@ def make_batch(
     framings, lights = [], []
     for m, who in enumerate(owner.tolist()):
         framings.append(_sample_view(dice[who], posed.points[m].cpu(), size, m % views == 0, frontal, truncated))
-        lights.append(sample_light(dice[who]))
+        lights.append(light or sample_light(dice[who]))
 
     cameras = [f.camera for f in framings]
     K, viewmat = cameras_of(cameras, device)
@@ -144,7 +146,8 @@ def make_batch(
             behind = room(dice[who], cameras[m], float(posed.points[m, :, 1].min())).to(device)
         else:
             behind = sample_background(dice[who], size, device)
-        full = expose_film((premultiplied[m] + (1 - coverage[m]) * behind).clamp(0, 1), dice[who])
+        full = (premultiplied[m] + (1 - coverage[m]) * behind).clamp(0, 1)
+        full = expose_film(full, dice[who]) if light is None else full
         masks.append(matte)
         images.append(full if photo else full * matte + 1 - matte)
     mask = torch.stack(masks)
