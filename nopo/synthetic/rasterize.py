@@ -73,9 +73,7 @@ class Fragments:
         return out
 
 
-def rasterize(
-    points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor | None = None
-) -> Fragments:
+def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor | None = None) -> Fragments:
     """Find the nearest face at every pixel centre of N pictures.
 
     Args:
@@ -90,31 +88,29 @@ def rasterize(
     n, v, _ = points.shape
     h, w = size
     flat = points.reshape(-1, 3)
-    corner = faces.T + (torch.arange(n, device=points.device) * v)[:, None, None]  # [N, 3, F]
-    tri = flat[corner.reshape(n, 3, -1)]  # [N, 3, F, 3]
-    a, b, c = tri.unbind(1)  # [N, F, 3]
-    area = (b[..., 0] - a[..., 0]) * (c[..., 1] - a[..., 1]) - (b[..., 1] - a[..., 1]) * (c[..., 0] - a[..., 0])
-    low, high = torch.minimum(torch.minimum(a, b), c), torch.maximum(torch.maximum(a, b), c)
-    limit = torch.tensor([w - 1.0, h - 1.0], device=points.device)
-    first = (low[..., :2] - 0.5).ceil().clamp_min(0)  # [N, F, 2] first and last pixel of the box
-    last = torch.minimum((high[..., :2] - 0.5).floor(), limit)
-    seen = area.abs() > 1e-9  # the picture's y points down: outside faces turn clockwise there
-    if two_sided is not None:
-        seen &= (area < 0) | two_sided
-    seen &= (last >= first).all(-1) & (low[..., 2] > NEAR_M)
+    x, y, z = (points[..., axis].index_select(1, faces.T.reshape(-1)).view(n, 3, -1) for axis in range(3))  # [N, 3, F]
+    area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])  # [N, F] twice
+    facing = area < -1e-9  # the picture's y points down: outside faces turn clockwise there
+    facing |= (area > 1e-9) if two_sided is None else (area > 1e-9) & two_sided
+    image, face = facing.nonzero(as_tuple=True)  # [T]
 
-    image, face = seen.nonzero(as_tuple=True)  # [T]
-    a, b, c, area = a[seen], b[seen], c[seen], area[seen]
-    first, last = first[seen], last[seen]
-    ab, ac = (b - a)[:, :2] / area[:, None], (c - a)[:, :2] / area[:, None]
-    inverse = 1 / torch.stack([a[:, 2], b[:, 2], c[:, 2]], 1)  # [T, 3]
+    where = image * (3 * len(faces)) + face
+    corner = [where + k * len(faces) for k in range(3)]
+    x, y, z = (torch.stack([value.reshape(-1)[k] for k in corner]) for value in (x, y, z))  # [3, T]
+    left, right = (x.amin(0) - 0.5).ceil().clamp_min(0), (x.amax(0) - 0.5).floor().clamp_max(w - 1)
+    top, bottom = (y.amin(0) - 0.5).ceil().clamp_min(0), (y.amax(0) - 0.5).floor().clamp_max(h - 1)
+    seen = ((right >= left) & (bottom >= top) & (z.amin(0) > NEAR_M)).nonzero()[:, 0]
+    x, y, z = x[:, seen], y[:, seen], z[:, seen]
+    left, right, top, bottom = left[seen], right[seen], top[seen], bottom[seen]
+    image, face, where = image[seen], face[seen], where[seen]
+    over_area = 1 / area.reshape(-1)[image * len(faces) + face]
+    ax, ay, inverse = x[0], y[0], 1 / z
     plane = torch.stack(  # what a candidate needs to know about its triangle
-        [a[:, 0], a[:, 1], ac[:, 1], -ac[:, 0], -ab[:, 1], ab[:, 0],
-         inverse[:, 0], inverse[:, 1] - inverse[:, 0], inverse[:, 2] - inverse[:, 0]], 1
-    )  # fmt: skip  # [T, 9]
-    columns = (last[:, 0] - first[:, 0] + 1).long()
-    count = columns * (last[:, 1] - first[:, 1] + 1).long()
-    base = image * (h * w) + first[:, 1].long() * w + first[:, 0].long()  # [T]
+        [left + 0.5 - ax, top + 0.5 - ay, (y[2] - ay) * over_area, (ax - x[2]) * over_area, (ay - y[1]) * over_area,
+         (x[1] - ax) * over_area, inverse[0], inverse[1] - inverse[0], inverse[2] - inverse[0], right - left + 1], 1
+    )  # fmt: skip  # [T, 10]
+    count = ((right - left + 1) * (bottom - top + 1)).long()
+    base = image * (h * w) + top.long() * w + left.long()  # [T]
 
     keys = torch.zeros(n * h * w, dtype=torch.int64, device=points.device)
     ends = count.cumsum(0)
@@ -123,7 +119,7 @@ def rasterize(
         done = int(ends[begin - 1]) if begin else 0
         end = max(begin + 1, int(torch.searchsorted(ends, done + _MAX_CANDIDATES, right=True)))
         part = slice(begin, end)
-        _stamp(keys, plane[part], first[part], columns[part], count[part], base[part], face[part], w)
+        _stamp(keys, plane[part], count[part], base[part], face[part], w)
         begin = end
 
     pixel = keys.nonzero()[:, 0]  # [P]
@@ -142,24 +138,20 @@ def rasterize(
     return Fragments(pixel, winner, over_depth / total[:, None], 1 / total, (n, h, w))
 
 
-def _stamp(
-    keys: Tensor, plane: Tensor, first: Tensor, columns: Tensor, count: Tensor, base: Tensor, face: Tensor, width: int
-) -> None:
+def _stamp(keys: Tensor, plane: Tensor, count: Tensor, base: Tensor, face: Tensor, width: int) -> None:
     """Write the keys of all pixels of some triangles into the z-buffer `keys`, in place."""
-    owner = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)  # [C]
+    owner = torch.repeat_interleave(count)  # [C]
     step = torch.arange(len(owner), device=count.device) - (count.cumsum(0) - count)[owner]
-    row = torch.div(step, columns[owner], rounding_mode="floor")
-    column = step - row * columns[owner]
-    ax, ay, bx, by, cx, cy, za, zb, zc = plane[owner].unbind(1)
-    corner = first[owner]
-    dx = corner[:, 0] + column + 0.5 - ax
-    dy = corner[:, 1] + row + 0.5 - ay
+    left, top, bx, by, cx, cy, za, zb, zc, columns = plane.index_select(0, owner).unbind(1)
+    step = step.float()
+    row = ((step + 0.5) / columns).floor()  # exact: steps are far below 2**23
+    column = step - row * columns
+    dx, dy = left + column, top + row
     wb, wc = bx * dx + by * dy, cx * dx + cy * dy
-    inside = (wb >= -_EDGE_SLACK) & (wc >= -_EDGE_SLACK) & (wb + wc <= 1 + _EDGE_SLACK)
-    inside = inside.nonzero()[:, 0]
+    inside = (torch.minimum(torch.minimum(wb, wc), 1 - wb - wc) >= -_EDGE_SLACK).nonzero()[:, 0]
     inverse_depth = (za + wb * zb + wc * zc)[inside]
     owner = owner[inside]
-    pixel = base[owner] + row[inside] * width + column[inside]
+    pixel = base[owner] + (row[inside] * width + column[inside]).long()
     # The bits of positive floats are ordered like the floats themselves.
     key = (inverse_depth.view(torch.int32).long() << 32) | face[owner]
     keys.scatter_reduce_(0, pixel, key, "amax")
