@@ -7,6 +7,7 @@ times its normalisation constant. A colour is `sh · basis(direction) + 0.5`, so
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,41 +47,51 @@ def basis(directions: Tensor, degree: int) -> Tensor:
     if not 0 <= degree <= MAX_DEGREE:
         raise ValueError(f"degree must be 0 to {MAX_DEGREE}, not {degree}")
     x, y, z = directions.unbind(-1)
-    terms = [torch.full_like(x, DC)]
+    return torch.stack([torch.full_like(x, DC), *polynomials(x, y, z, degree)], -1)
+
+
+def polynomials(x: Any, y: Any, z: Any, degree: int) -> list[Any]:
+    """The (degree + 1)² - 1 basis functions after the constant one, for anything that adds and multiplies.
+
+    Tensors and the vector lanes of the compiled renderer share this one definition.
+    """
+    terms: list[Any] = []
     if degree >= 1:
         terms += [-0.4886025119029199 * y, 0.4886025119029199 * z, -0.4886025119029199 * x]
+    if degree == 0:
+        return terms
     xx, yy, zz = x * x, y * y, z * z
     if degree >= 2:
         terms += [
-            1.0925484305920792 * x * y,
-            -1.0925484305920792 * y * z,
-            0.31539156525252005 * (2 * zz - xx - yy),
-            -1.0925484305920792 * x * z,
+            1.0925484305920792 * (x * y),
+            -1.0925484305920792 * (y * z),
+            0.31539156525252005 * (2.0 * zz - xx - yy),
+            -1.0925484305920792 * (x * z),
             0.5462742152960396 * (xx - yy),
         ]
     if degree >= 3:
         terms += [
-            -0.5900435899266435 * y * (3 * xx - yy),
-            2.890611442640554 * x * y * z,
-            -0.4570457994644658 * y * (4 * zz - xx - yy),
-            0.3731763325901154 * z * (2 * zz - 3 * xx - 3 * yy),
-            -0.4570457994644658 * x * (4 * zz - xx - yy),
-            1.445305721320277 * z * (xx - yy),
-            -0.5900435899266435 * x * (xx - 3 * yy),
+            -0.5900435899266435 * (y * (3.0 * xx - yy)),
+            2.890611442640554 * (x * y * z),
+            -0.4570457994644658 * (y * (4.0 * zz - xx - yy)),
+            0.3731763325901154 * (z * (2.0 * zz - 3.0 * xx - 3.0 * yy)),
+            -0.4570457994644658 * (x * (4.0 * zz - xx - yy)),
+            1.445305721320277 * (z * (xx - yy)),
+            -0.5900435899266435 * (x * (xx - 3.0 * yy)),
         ]
     if degree >= 4:
         terms += [
-            2.5033429417967046 * x * y * (xx - yy),
-            -1.7701307697799304 * y * z * (3 * xx - yy),
-            0.9461746957575601 * x * y * (7 * zz - 1),
-            -0.6690465435572892 * y * z * (7 * zz - 3),
-            0.10578554691520431 * (zz * (35 * zz - 30) + 3),
-            -0.6690465435572892 * x * z * (7 * zz - 3),
-            0.47308734787878004 * (xx - yy) * (7 * zz - 1),
-            -1.7701307697799304 * x * z * (xx - 3 * yy),
-            0.6258357354491761 * (xx * (xx - 3 * yy) - yy * (3 * xx - yy)),
+            2.5033429417967046 * (x * y * (xx - yy)),
+            -1.7701307697799304 * (y * z * (3.0 * xx - yy)),
+            0.9461746957575601 * (x * y * (7.0 * zz - 1.0)),
+            -0.6690465435572892 * (y * z * (7.0 * zz - 3.0)),
+            0.10578554691520431 * (zz * (35.0 * zz - 30.0) + 3.0),
+            -0.6690465435572892 * (x * z * (7.0 * zz - 3.0)),
+            0.47308734787878004 * ((xx - yy) * (7.0 * zz - 1.0)),
+            -1.7701307697799304 * (x * z * (xx - 3.0 * yy)),
+            0.6258357354491761 * (xx * (xx - 3.0 * yy) - yy * (3.0 * xx - yy)),
         ]
-    return torch.stack(terms, -1)
+    return terms
 
 
 def colors(sh: Tensor, directions: Tensor, degree: int) -> Tensor:

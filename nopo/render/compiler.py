@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import sys
@@ -9,6 +10,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from nopo import harmonics
 
 LOGGER = logging.getLogger(__name__)
 
@@ -41,7 +44,11 @@ def _keep_compiled_code() -> None:
 
 def _writable_folder() -> str:
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "nopo" / "numba"
+    # numba renews a function when its own file changes, not when one that it uses does: hence a folder per version.
+    digest = hashlib.sha256()
+    for source in (Path(harmonics.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
+        digest.update(source.read_bytes())
+    folder = base / "nopo" / f"numba-{digest.hexdigest()[:12]}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

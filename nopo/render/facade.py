@@ -18,8 +18,8 @@ from nopo.render.settings import Rendering, Settings
 LOGGER = logging.getLogger(__name__)
 
 Backend = Literal["auto", "cpu", "plain", "reference"]
-# (gaussians, camera, settings, covariance focal lengths) -> features (H, W, 4), transmittance (H, W)
-Rasterizer = Callable[[Gaussians, Camera, Settings, Tensor | None], tuple[Tensor, Tensor]]
+# (gaussians, camera, settings, background (3,), covariance focal lengths) -> rgb, alpha, depth (H, W, 3 or 1)
+Rasterizer = Callable[[Gaussians, Camera, Settings, Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor]]
 
 
 def render(
@@ -64,16 +64,19 @@ def render(
     if cov_focal is not None:
         focals = cov_focal.to(like.device).expand(len(views), 2).unbind(0)
     views = [view.to(like.device) for view in views]
-    colour = _background(background, len(views), like)
+    colours = _background(background, len(views), like).unbind(0)
 
-    rasterize = _rasterizer(backend, like.device)
-    pictures = [rasterize(gaussians, view, settings, focal) for view, focal in zip(views, focals, strict=True)]
-    features = torch.stack([picture for picture, _ in pictures])  # [C, H, W, 4]
-    transmittance = torch.stack([rest for _, rest in pictures])[..., None]  # [C, H, W, 1]
-    rgb = features[..., :3]
-    if colour is not None:
-        rgb = rgb + transmittance * colour[:, None, None]
-    return Rendering(rgb, 1 - transmittance, features[..., 3:])
+    rasterize = _rasterizer(backend)
+    pictures = [
+        rasterize(gaussians, view, settings, colour, focal)
+        for view, colour, focal in zip(views, colours, focals, strict=True)
+    ]
+    return Rendering(*(_batch(channel) for channel in zip(*pictures, strict=True)))
+
+
+def _batch(pictures: Sequence[Tensor]) -> Tensor:
+    """Pictures (H, W, K) as (C, H, W, K), without a copy when there is one."""
+    return pictures[0][None] if len(pictures) == 1 else torch.stack(list(pictures))
 
 
 def _settings(
@@ -102,24 +105,28 @@ def _settings(
     return Settings(sh_degree, max_alpha, tile_cut, max(1, threads or os.cpu_count() or 1))
 
 
-def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor | None:
-    """The background as (C, 3), or None for black."""
+def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor:
+    """The background as (C, 3)."""
     if background is None:
-        return None
+        return like.new_zeros(num_views, 3)
     colour = torch.as_tensor(background, dtype=like.dtype, device=like.device)
     if colour.shape[-1:] != (3,) or colour.shape[:-1] not in ((), (1,), (num_views,)):
         raise RenderError(f"background must have shape (3,) or ({num_views}, 3), not {tuple(colour.shape)}.")
     return colour.expand(num_views, 3)
 
 
-def _rasterizer(backend: Backend, device: torch.device) -> Rasterizer:
+def _rasterizer(backend: Backend) -> Rasterizer:
     """The function that draws one picture."""
+    if backend in ("auto", "cpu"):
+        from nopo.render import vector
+
+        return vector.rasterize
+    if backend == "plain":
+        from nopo.render import plain
+
+        return plain.rasterize
     if backend == "reference":
         from nopo.render import reference
 
         return reference.rasterize
-    if backend in ("auto", "cpu", "plain"):
-        from nopo.render import plain
-
-        return plain.rasterize
     raise RenderError(f"backend must be auto, cpu, plain or reference, not {backend}.")

@@ -18,15 +18,16 @@ _BAND_ROWS = 16
 
 
 def rasterize(
-    gaussians: Gaussians, camera: Camera, settings: Settings, cov_focal: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """One picture: features (H, W, 4) red, green, blue, depth without background, and transmittance (H, W)."""
+    gaussians: Gaussians, camera: Camera, settings: Settings, background: Tensor, cov_focal: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One picture: colours (H, W, 3) on the background (3,), alpha (H, W, 1), depth (H, W, 1)."""
     splats = project(gaussians, camera, settings, cov_focal)
     size = (camera.height, camera.width)
     picture, transmittance = _Blend.apply(
         splats.means, splats.conics, splats.opacities, splats.features, splats.boxes, size, settings
     )
-    return picture, transmittance
+    transmittance = transmittance[..., None]
+    return picture[..., :3] + transmittance * background, 1 - transmittance, picture[..., 3:]
 
 
 class _Blend(torch.autograd.Function):

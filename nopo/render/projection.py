@@ -55,7 +55,8 @@ def project(gaussians: Gaussians, camera: Camera, settings: Settings, cov_focal:
     """
     dtype = gaussians.means.dtype
     K, viewmat = camera.K.to(dtype), camera.viewmat.to(dtype)
-    focal = torch.stack([K[0, 0], K[1, 1]]) if cov_focal is None else cov_focal.to(dtype)
+    f_px, principal = K.diagonal()[:2], K[:2, 2]
+    focal = f_px if cov_focal is None else cov_focal.to(dtype)
 
     order = _visible_by_depth(gaussians, camera)
     near = gaussians.select(order)
@@ -65,7 +66,7 @@ def project(gaussians: Gaussians, camera: Camera, settings: Settings, cov_focal:
     cov_xx, cov_xy, cov_yy = cov2d.detach().unbind(1)
     drawable = (cov_xx > 0) & (cov_xx * cov_yy - cov_xy * cov_xy > 0) & (near.opacities >= MIN_ALPHA)
     near, points, cov2d = near.select(drawable), points[drawable], cov2d[drawable]
-    means2d = points[:, :2] / points[:, 2:] @ K[:2, :2].T + K[:2, 2]
+    means2d = points[:, :2] / points[:, 2:] * f_px + principal
     boxes = _boxes(means2d.detach(), cov2d.detach(), near.opacities.detach(), camera, settings.tile_cut)
     inside = ((boxes[:, 2:] > boxes[:, :2]).all(1)).nonzero()[:, 0]
 

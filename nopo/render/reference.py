@@ -21,9 +21,9 @@ _CHUNK = 4096  # splats blended at once in a tile: bounds memory to about 32 · 
 
 
 def rasterize(
-    gaussians: Gaussians, camera: Camera, settings: Settings, cov_focal: Tensor | None = None
-) -> tuple[Tensor, Tensor]:
-    """One picture: features (H, W, 4) red, green, blue, depth without background, and transmittance (H, W)."""
+    gaussians: Gaussians, camera: Camera, settings: Settings, background: Tensor, cov_focal: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One picture: colours (H, W, 3) on the background (3,), alpha (H, W, 1), depth (H, W, 1)."""
     splats = project(gaussians, camera, settings, cov_focal)
     bands = []
     for y in range(0, camera.height, _TILE_PX):
@@ -37,7 +37,8 @@ def rasterize(
             tiles.append(_blend_tile(splats, in_tile, (x, y, x_end, y_end), settings.max_alpha))
         bands.append(torch.cat(tiles, 1))
     picture = torch.cat(bands, 0)  # [H, W, 5]
-    return picture[..., :4], picture[..., 4]
+    rgb, depth, transmittance = picture.split([3, 1, 1], -1)
+    return rgb + transmittance * background, 1 - transmittance, depth
 
 
 def _blend_tile(splats: Splats, index: Tensor, box: tuple[int, int, int, int], max_alpha: float) -> Tensor:

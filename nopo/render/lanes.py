@@ -1,0 +1,334 @@
+"""Eight float32 numbers side by side: the small vocabulary that the vector kernels are written in.
+
+numba compiles scalar loops, and leaves it to LLVM to find vectors in them; for blending it does so 4 to 6 times worse
+than by hand, and an innocent rewrite can lose it. The kernels' inner parts are therefore emitted here as LLVM
+instructions on <8 x float>. LLVM turns these into whatever the processor has: one AVX register, or two of SSE or NEON.
+
+`Lanes` is such a value while a kernel is being compiled; arithmetic on it emits instructions. With a `Tape`, the same
+Python function also emits its gradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+WIDTH = 8
+F32, I1, I8, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
+F32X8, I32X8, F64X8 = ir.VectorType(F32, WIDTH), ir.VectorType(I32, WIDTH), ir.VectorType(ir.DoubleType(), WIDTH)
+
+# May be reordered and fused, but, unlike "fast", not on the assumption that nothing is NaN or infinite: bad Gaussians
+# are recognised by that.
+RELAXED = ("reassoc", "contract", "arcp", "afn", "nsz")
+STRICT = ()
+FloatOrLanes = Any  # a Python number or Lanes
+
+
+class Lanes:
+    """Eight float32 numbers of a kernel being compiled."""
+
+    def __init__(
+        self, builder: ir.IRBuilder, value: ir.Value, flags: Sequence[str] = RELAXED, tape: Tape | None = None
+    ) -> None:
+        self.builder, self.value, self.flags, self.tape = builder, value, flags, tape
+
+    def like(self, value: ir.Value) -> Lanes:
+        """Lanes of a new value in the same kernel, not on the tape."""
+        return Lanes(self.builder, value, self.flags)
+
+    def same(self, number: FloatOrLanes) -> Lanes:
+        """A constant in every lane; Lanes are passed on."""
+        return number if isinstance(number, Lanes) else self.like(ir.Constant(F32X8, [float(number)] * WIDTH))
+
+    def off_tape(self) -> Lanes:
+        """The same value, a constant for the gradient."""
+        return self.like(self.value)
+
+    def _operate(self, name: str, other: FloatOrLanes) -> tuple[Lanes, Lanes, Lanes]:
+        right = self.same(other)
+        result = getattr(self.builder, name)(self.value, right.value, flags=self.flags)
+        return self.like(result), self.off_tape(), right.off_tape()
+
+    def __add__(self, other: FloatOrLanes) -> Lanes:
+        out, _, _ = self._operate("fadd", other)
+        return _record(out, (self, lambda g: g), (other, lambda g: g))
+
+    def __sub__(self, other: FloatOrLanes) -> Lanes:
+        out, _, _ = self._operate("fsub", other)
+        return _record(out, (self, lambda g: g), (other, lambda g: -g))
+
+    def __mul__(self, other: FloatOrLanes) -> Lanes:
+        out, a, b = self._operate("fmul", other)
+        return _record(out, (self, lambda g: g * b), (other, lambda g: g * a))
+
+    def __truediv__(self, other: FloatOrLanes) -> Lanes:
+        out, _, b = self._operate("fdiv", other)
+        quotient = out.off_tape()
+        return _record(out, (self, lambda g: g / b), (other, lambda g: -(g * quotient / b)))
+
+    def __neg__(self) -> Lanes:
+        return _record(self.like(self.builder.fneg(self.value)), (self, lambda g: -g))
+
+    def __radd__(self, other: float) -> Lanes:
+        return self + other
+
+    def __rmul__(self, other: float) -> Lanes:
+        return self * other
+
+    def __rsub__(self, other: float) -> Lanes:
+        return self.same(other) - self
+
+    def __rtruediv__(self, other: float) -> Lanes:
+        return self.same(other) / self
+
+    def times_plus(self, factor: FloatOrLanes, term: FloatOrLanes) -> Lanes:
+        """Self · factor + term, one fused instruction where the processor has it. Not for tapes."""
+        return self._call("fmuladd", self.same(factor), self.same(term))
+
+    def sqrt(self) -> Lanes:
+        """Square root."""
+        out = self._call("sqrt")
+        root = out.off_tape()
+        return _record(out, (self, lambda g: 0.5 * g / root))
+
+    def floor(self) -> Lanes:
+        """Round down. Not for tapes."""
+        return self._call("floor")
+
+    def ceil(self) -> Lanes:
+        """Round up. Not for tapes."""
+        return self._call("ceil")
+
+    def trunc(self) -> Lanes:
+        """Round towards zero. Not for tapes."""
+        return self._call("trunc")
+
+    def compare(self, operator: str, other: FloatOrLanes) -> ir.Value:
+        """A mask of eight bits; false where either side is NaN."""
+        return self.builder.fcmp_ordered(operator, self.value, self.same(other).value)
+
+    def where(self, mask: ir.Value, other: FloatOrLanes) -> Lanes:
+        """Self in the lanes of the mask, other in the rest."""
+        out = self.like(self.builder.select(mask, self.value, self.same(other).value))
+        return _record(
+            out, (self, lambda g: g.where(mask, 0)), (other, lambda g: g.where(self.builder.not_(mask), 0))
+        )  # fmt: skip
+
+    def at_least(self, other: FloatOrLanes) -> Lanes:
+        """The larger one."""
+        return self.where(self.compare(">", other), other)
+
+    def at_most(self, other: FloatOrLanes) -> Lanes:
+        """The smaller one."""
+        return self.where(self.compare("<", other), other)
+
+    def finite(self) -> ir.Value:
+        """Mask of the lanes that are neither infinite nor NaN: their exponent bits are not all ones."""
+        exponent = self.builder.and_(self.bits(), _int8(0x7F800000))
+        return self.builder.icmp_signed("!=", exponent, _int8(0x7F800000))
+
+    def bits(self) -> ir.Value:
+        """The same 32 bits as integers."""
+        return self.builder.bitcast(self.value, I32X8)
+
+    def to_int(self) -> ir.Value:
+        """Whole numbers; garbage outside the range of int32."""
+        return self.builder.fptosi(self.value, I32X8)
+
+    def as_int_bits(self) -> Lanes:
+        """Whole numbers as int32, in lanes that only look like floats: to be stored."""
+        return self.like(self.builder.bitcast(self.to_int(), F32X8))
+
+    def exp2(self) -> Lanes:
+        """2 to the power of self, for -126 < self < 127: absolute error below 3e-7 at 1. Not for tapes.
+
+        2^(n + f) with whole n and |f| <= 1/2: a polynomial for 2^f, then n is added to the exponent bits.
+        """
+        whole = self._call("rint")
+        fraction = self - whole
+        power = self.same(0.00133952937)
+        for coefficient in (0.00967028, 0.0555034, 0.24022218, 0.69314716, 1.0000001):
+            power = power.times_plus(fraction, coefficient)
+        exponent = self.builder.shl(whole.to_int(), _int8(23))
+        return self.like(self.builder.bitcast(self.builder.add(power.bits(), exponent), F32X8))
+
+    def log2(self) -> Lanes:
+        """Logarithm to base 2 of positive normal numbers, absolute error about 2e-7. Not for tapes.
+
+        The number is m · 2^n with m in [sqrt(1/2), sqrt(2)): n comes from the exponent bits, log2(m) from a polynomial.
+        """
+        builder = self.builder
+        exponent = builder.ashr(builder.sub(self.bits(), _int8(0x3F3504F3)), _int8(23))  # bits of sqrt(1/2)
+        mantissa = builder.sub(self.bits(), builder.shl(exponent, _int8(23)))
+        m = self.like(builder.bitcast(mantissa, F32X8)) - 1.0
+        series = self.same(-0.1317055)
+        for coefficient in (0.2204089, -0.2444977, 0.2883583, -0.3605983, 0.4808982, -0.7213477, 1.442695):
+            series = series.times_plus(m, coefficient)
+        return series.times_plus(m, self.like(builder.sitofp(exponent, F32X8)))
+
+    def sum(self) -> ir.Value:
+        """The eight lanes added up, one float."""
+        total: ir.Value = self.builder.extract_element(self.value, I32(0))
+        for lane in range(1, WIDTH):
+            total = self.builder.fadd(total, self.builder.extract_element(self.value, I32(lane)))
+        return total
+
+    def _call(self, name: str, *others: Lanes) -> Lanes:
+        """An LLVM intrinsic: llvmlite knows vector ones by their full name only."""
+        kind = ir.FunctionType(F32X8, [F32X8] * (1 + len(others)))
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v8f32")
+        values = [self.value, *(o.value for o in others)]
+        return self.like(self.builder.call(function, values, fastmath=self.flags))
+
+
+class Tape:
+    """The operations on some Lanes, so that their gradient can be emitted after them (reverse differentiation)."""
+
+    def __init__(self) -> None:
+        self._steps: list[tuple[Lanes, list[tuple[Lanes, Callable[[Lanes], Lanes]]]]] = []
+
+    def watch(self, lanes: Lanes) -> Lanes:
+        """An input whose gradient will be asked for."""
+        return Lanes(lanes.builder, lanes.value, lanes.flags, self)
+
+    def append(self, out: Lanes, parents: list[tuple[Lanes, Callable[[Lanes], Lanes]]]) -> None:
+        """Note that `out` was made of parents; each comes with its chain rule."""
+        self._steps.append((out, parents))
+
+    def gradients(self, seeds: Sequence[tuple[Lanes, Lanes]], inputs: Sequence[Lanes]) -> list[Lanes]:
+        """Gradients of the inputs, given pairs (output, gradient of the output)."""
+        total: dict[int, Lanes] = {}
+
+        def add(lanes: Lanes, gradient: Lanes) -> None:
+            total[id(lanes)] = total[id(lanes)] + gradient if id(lanes) in total else gradient
+
+        for output, gradient in seeds:
+            add(output, gradient)
+        for out, parents in reversed(self._steps):
+            if id(out) in total:
+                for parent, chain_rule in parents:
+                    add(parent, chain_rule(total[id(out)]))
+        return [total[id(lanes)] if id(lanes) in total else lanes.same(0) for lanes in inputs]
+
+
+def _record(out: Lanes, *parents: tuple[FloatOrLanes, Callable[[Lanes], Lanes]]) -> Lanes:
+    """Put an operation on its operands' tape, if any of them is on one."""
+    watched = [(p, rule) for p, rule in parents if isinstance(p, Lanes) and p.tape is not None]
+    if watched:
+        out.tape = watched[0][0].tape
+        assert out.tape is not None
+        out.tape.append(out, watched)
+    return out
+
+
+def _int8(number: int) -> ir.Constant:
+    return ir.Constant(I32X8, [number] * WIDTH)
+
+
+def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: numba's `intrinsic`, a function whose call is replaced by the instructions it emits.
+
+    It gets numba's typing context and the types of the arguments, and returns a signature and the emitter.
+    """
+    return intrinsic(function)
+
+
+def spread(builder: ir.IRBuilder, scalar: ir.Value, flags: Sequence[str] = RELAXED) -> Lanes:
+    """One float in all eight lanes."""
+    return Lanes(builder, spread_value(builder, scalar), flags)
+
+
+def spread_value(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
+    """One scalar of any type in a vector of eight."""
+    kind = ir.VectorType(scalar.type, WIDTH)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
+    return builder.shuffle_vector(first, first, ir.Constant(I32X8, [0] * WIDTH))
+
+
+def data_pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value) -> ir.Value:
+    """Address of the first element of a contiguous numba array."""
+    return context.make_array(kind)(context, builder, array).data
+
+
+def load(builder: ir.IRBuilder, pointer: ir.Value, offset: int, flags: Sequence[str] = RELAXED) -> Lanes:
+    """Eight floats in a row at pointer + offset, on any address (align=4: no faster instruction needs more)."""
+    return Lanes(builder, builder.load(_vector_at(builder, pointer, offset), align=4), flags)
+
+
+def store(pointer: ir.Value, offset: int, lanes: Lanes) -> None:
+    """Write eight floats in a row at pointer + offset."""
+    lanes.builder.store(lanes.value, _vector_at(lanes.builder, pointer, offset), align=4)
+
+
+def _vector_at(builder: ir.IRBuilder, pointer: ir.Value, offset: int) -> ir.Value:
+    return builder.bitcast(builder.gep(pointer, [I64(offset)]), F32X8.as_pointer())
+
+
+def load_columns(builder: ir.IRBuilder, pointer: ir.Value, stride: ir.Value, count: int) -> list[Lanes]:
+    """The first `count` columns of eight rows that are `stride` floats apart: column j holds row r's j-th in lane r.
+
+    Rows are read eight floats at a time and transposed in registers; the last piece overlaps the one before.
+    """
+    rows = _rows(builder, pointer, stride)
+    if count < WIDTH:
+        return [_gather(builder, rows, column) for column in range(count)]
+    columns: dict[int, Lanes] = {}
+    for start in _pieces(count):
+        transposed = _transpose([load(builder, row, start) for row in rows])
+        columns |= {start + j: lanes for j, lanes in enumerate(transposed)}
+    return [columns[j] for j in range(count)]
+
+
+def store_columns(pointer: ir.Value, stride: ir.Value, columns: Sequence[Lanes]) -> None:
+    """The inverse of `load_columns`."""
+    builder = columns[0].builder
+    rows = _rows(builder, pointer, stride)
+    if len(columns) < WIDTH:
+        for j, lanes in enumerate(columns):
+            for lane, row in enumerate(rows):
+                builder.store(builder.extract_element(lanes.value, I32(lane)), builder.gep(row, [I64(j)]))
+        return
+    for start in _pieces(len(columns)):
+        for row, lanes in zip(rows, _transpose(columns[start : start + WIDTH]), strict=True):
+            store(row, start, lanes)
+
+
+def _rows(builder: ir.IRBuilder, pointer: ir.Value, stride: ir.Value) -> list[ir.Value]:
+    return [builder.gep(pointer, [builder.mul(I64(row), stride)]) for row in range(WIDTH)]
+
+
+def _pieces(count: int) -> list[int]:
+    """Starts of pieces of eight that cover `count` numbers; the last one is moved back to end with them."""
+    return sorted({min(start, count - WIDTH) for start in range(0, count, WIDTH)})
+
+
+def _gather(builder: ir.IRBuilder, rows: Sequence[ir.Value], column: int) -> Lanes:
+    value: ir.Value = ir.Constant(F32X8, ir.Undefined)
+    for lane, row in enumerate(rows):
+        value = builder.insert_element(value, builder.load(builder.gep(row, [I64(column)])), I32(lane))
+    return Lanes(builder, value)
+
+
+def _transpose(rows: Sequence[Lanes]) -> list[Lanes]:
+    """Eight rows of eight -> eight columns, in three rounds of shuffles that swap blocks of 1, 2 and 4."""
+    lanes = list(rows)
+    for block in (1, 2, 4):
+        first = [(k if not k & block else k - block + WIDTH) for k in range(WIDTH)]  # even blocks of both
+        second = [(k + block if not k & block else k + WIDTH) for k in range(WIDTH)]  # odd blocks of both
+        swapped = list(lanes)
+        for i in range(WIDTH):
+            if not i & block:
+                a, b = lanes[i], lanes[i + block]
+                swapped[i] = _shuffle(a, b, first)
+                swapped[i + block] = _shuffle(a, b, second)
+        lanes = swapped
+    return lanes
+
+
+def _shuffle(a: Lanes, b: Lanes, pick: list[int]) -> Lanes:
+    """Lanes picked from a (0 to 7) and b (8 to 15)."""
+    return a.like(a.builder.shuffle_vector(a.value, b.value, ir.Constant(I32X8, pick)))
