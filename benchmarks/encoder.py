@@ -10,7 +10,6 @@ Each row is measured in a fresh process, with random weights: values do not chan
 from __future__ import annotations
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -31,6 +30,12 @@ RECORDED_CPU = {1: "14-15 s, 3.4 GiB", 3: "31 s, 4.0 GiB"}
 
 REPORTED_CUDA = {(1, 896, 640): "0.32 s, 11 GB", (3, 1024, 1024): "1.32 s, 24 GB"}
 """From the original's paper."""
+
+
+def peak_gib() -> float:
+    """The most memory this process ever held (Linux), mapped files included."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) / 2**20
 
 
 def random_vitl(template_size: int, device: str) -> Network:
@@ -85,7 +90,7 @@ def measure_cpu(views: int) -> None:
     start, wall = time.process_time(), time.perf_counter()
     network(*arguments)
     seconds, wall = time.process_time() - start, time.perf_counter() - wall
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    peak = peak_gib()
     print(
         f"{views} view(s) 256²: {seconds:.1f} CPU s ({wall:.1f} s), peak {peak:.2f} GiB;"
         f" the original: {RECORDED_CPU[views]}"
@@ -119,16 +124,16 @@ def measure_cuda(views: int, height: int, width: int) -> None:
 
 def measure_loading(path: Path) -> None:
     """Print how long a network takes to load from `path`, with what memory."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    before = peak_gib()
+    start, cpu = time.perf_counter(), time.process_time()
     network = load_network(path)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     touched = sum(float(parameter.detach().sum()) for parameter in network.parameters())  # maps are read on first use
     used = time.perf_counter() - start
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20
+    peak = peak_gib() - before
     weights = sum(parameter.nbytes for parameter in network.parameters()) / 2**30
     print(
-        f"{path.suffix}: loaded in {seconds:.2f} s, every weight read by {used:.2f} s,"
+        f"{path.suffix}: loaded in {seconds:.2f} s ({cpu:.2f} CPU s), every weight read by {used:.2f} s,"
         f" {peak / weights:.2f} × the weights' {weights:.2f} GiB (sum {touched:.3g})"
     )
 
@@ -159,7 +164,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             converted = Path(folder) / "model.safetensors"
             convert(options.checkpoint, converted)
-            for path in (options.checkpoint, converted, options.checkpoint, converted):
+            for path in (options.checkpoint, converted) * 3:
                 fresh("load", str(path))
     elif options.device == "cuda":
         for sizes in REPORTED_CUDA:

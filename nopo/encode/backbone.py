@@ -80,7 +80,8 @@ class Backbone(nn.Module):
             EncoderBlock(config.encoder_width, config.mlp_ratio) for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
-        self.template_tokens = nn.Parameter(torch.randn(config.template_tokens, config.encoder_width))
+        self.template_tokens = nn.Parameter(torch.empty(config.template_tokens, config.encoder_width))
+        nn.init.normal_(self.template_tokens)
         self.to_decoder = nn.Linear(config.encoder_width, config.decoder_width)
         self.template_decoder, self.image_decoder = (
             nn.ModuleList(DecoderBlock(config.decoder_width, config.mlp_ratio) for _ in range(config.decoder_layers))

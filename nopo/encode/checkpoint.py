@@ -7,12 +7,13 @@ import logging
 import pickle
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from nopo.encode import published
 from nopo.encode.config import ModelConfig
@@ -41,8 +42,7 @@ def load_network(path: str | Path) -> Network:
         raise CheckpointError(f"There is no checkpoint {path.name}; `nopo info` lists the models and how to get them.")
     own = path.suffix == ".safetensors"
     config, state = _read_own(path) if own else _read_published(path)
-    with torch.device("meta"):
-        network = Network(config)
+    network = _hollow(config)
     shapes = {name: tensor.shape for name, tensor in network.state_dict().items()}
     if not own:
         state = _translate(path.name, state, shapes)
@@ -86,6 +86,24 @@ def convert(source: str | Path, target: str | Path, dtype: torch.dtype = torch.f
         CheckpointError: as `load_network`.
     """
     save_network(load_network(source), target, dtype, {"converted_from": Path(source).name})
+
+
+class _WithoutInitialisation(TorchFunctionMode):
+    """Leaves out `torch.nn.init`: on the meta device it does nothing either, but takes seconds when first used."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Every initialiser gives back the tensor it was given."""
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def _hollow(config: ModelConfig) -> Network:
+    """The network with shapes but no values."""
+    with torch.device("meta"), _WithoutInitialisation():
+        return Network(config)
 
 
 def _check(file: str, state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
