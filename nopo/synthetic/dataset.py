@@ -15,7 +15,7 @@ from nopo.camera import Camera
 from nopo.motion import Pose
 from nopo.synthetic.backgrounds import room, sample_background
 from nopo.synthetic.dice import Dice
-from nopo.synthetic.figure import load_figure
+from nopo.synthetic.figure import load_figure, load_mesh
 from nopo.synthetic.film import expose_film
 from nopo.synthetic.framing import Framing, sample_framing
 from nopo.synthetic.lighting import STUDIO, Light, sample_light
@@ -24,7 +24,7 @@ from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import sample_pose
 from nopo.synthetic.rasterize import Fragments
-from nopo.synthetic.shoot import Cast, cameras_of, develop, expose, pose_people
+from nopo.synthetic.shoot import cameras_of, develop, expose, pose_person
 
 NUM_PARTS = 24
 
@@ -123,52 +123,87 @@ def make_batch(
         supersample: samples per pixel and axis.
     """
     figure = load_figure()
-    dice = [Dice.of(generator) for _ in range(batch)]
-    people = [sample_person(figure, d, held_out=held_out) for d in dice]
-    cast = Cast.of(figure, people, device)
-    owner = torch.arange(batch).repeat_interleave(views)
-    poses = [pose for d in dice for pose in _sample_poses(d, views, same_pose)]
-    posed = pose_people(cast, owner.to(device), torch.stack([p.rotations for p in poses]).to(device))
-    framings, lights = [], []
-    for m, who in enumerate(owner.tolist()):
-        framings.append(_sample_view(dice[who], posed.points[m].cpu(), size, m % views == 0, frontal, truncated))
-        lights.append(light or sample_light(dice[who]))
-
-    cameras = [f.camera for f in framings]
-    K, viewmat = cameras_of(cameras, device)
-    exposure = expose(cast, posed, _finer(K, supersample), viewmat, size * supersample, lights)
-    premultiplied, coverage = develop(exposure, supersample)
-    window = _windows(framings, size).to(device)  # [M, H, W]
-    masks, images = [], []
-    for m, who in enumerate(owner.tolist()):
-        matte = spoil_matte(coverage[m], dice[who]) * window[m]
-        if photo:
-            behind = room(dice[who], cameras[m], float(posed.points[m, :, 1].min())).to(device)
-        else:
-            behind = sample_background(dice[who], size, device)
-        full = (premultiplied[m] + (1 - coverage[m]) * behind).clamp(0, 1)
-        full = expose_film(full, dice[who]) if light is None else full
-        masks.append(matte)
-        images.append(full if photo else full * matte + 1 - matte)
-    mask = torch.stack(masks)
-    truth = _truth(cast, posed.owner, exposure.fragments, supersample, coverage, mask, window)
-    uv = uv_atlas(uv_size)
-    gain = exposure.gain.view(batch, views, 3).mean(1)
-    lead = (batch, views)
-    return Batch(
-        images=torch.stack(images).unflatten(0, lead),
-        masks=mask.unflatten(0, lead),
-        clean_masks=(coverage * window).unflatten(0, lead),
-        **{name: value.unflatten(0, lead) for name, value in truth.items()},
-        rest_joints=cast.rest_joints,
-        **uv_truth(people, gain.cpu(), uv_size, device),
-        uv_mask=uv.mask.to(device),
-        uv_bone_weights=uv.bone_weights.to(device),
-        uv_visible=_uv_visible(cast, exposure.fragments, owner, uv_size).unflatten(0, lead),
-        cameras=[cameras[i : i + views] for i in range(0, len(cameras), views)],
-        poses=[poses[i : i + views] for i in range(0, len(poses), views)],
-        people=people,
+    wishes = _Wishes(
+        views, size, torch.device(device), frontal, photo, truncated, same_pose, light, uv_size, supersample
     )
+    shots = []
+    for _ in range(batch):  # person by person: on a CPU what one person needs fits into the cache
+        dice = Dice.of(generator)
+        person = sample_person(figure, dice, held_out=held_out)
+        shots.append(_photograph(person, dice, wishes))
+    tensors = {name: torch.stack([shot.tensors[name] for shot in shots]) for name in shots[0].tensors}
+    uv = uv_atlas(uv_size, str(torch.device(device)))
+    return Batch(
+        **tensors,
+        uv_mask=uv.mask,
+        uv_bone_weights=uv.bone_weights,
+        cameras=[shot.cameras for shot in shots],
+        poses=[shot.poses for shot in shots],
+        people=[shot.person for shot in shots],
+    )
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What make_batch was asked for."""
+
+    views: int
+    size: int
+    device: torch.device
+    frontal: float
+    photo: bool
+    truncated: bool | None
+    same_pose: float
+    light: Light | None
+    uv_size: int
+    supersample: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Shots:
+    """The photos of one person: the fields of Batch without their first axis."""
+
+    tensors: dict[str, Tensor]
+    cameras: list[Camera]
+    poses: list[Pose]
+    person: Person
+
+
+def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
+    """V photos of one person and their truth; see make_batch."""
+    size, fine, device = wishes.size, wishes.supersample, wishes.device
+    subject = person.to(device)
+    poses = _sample_poses(dice, wishes.views, wishes.same_pose)
+    posed = pose_person(subject, torch.stack([p.rotations for p in poses]).to(device))
+    framings = [_sample_view(dice, points.cpu(), v == 0, wishes) for v, points in enumerate(posed.points)]
+    lights = [wishes.light or sample_light(dice) for _ in poses]
+    cameras = [framing.camera for framing in framings]
+    K, viewmat = cameras_of(cameras, device)
+    exposure = expose(subject, posed, _finer(K, fine), viewmat, size * fine, lights)
+    premultiplied, coverage = develop(exposure, fine)
+    window = _windows(framings, size).to(device)  # [V, H, W]
+    masks, images = [], []
+    for v, camera in enumerate(cameras):
+        matte = spoil_matte(coverage[v], dice) * window[v]
+        if wishes.photo:
+            behind = room(dice, camera, float(posed.points[v, :, 1].min())).to(device)
+        else:
+            behind = sample_background(dice, size, device)
+        full = (premultiplied[v] + (1 - coverage[v]) * behind).clamp(0, 1)
+        full = expose_film(full, dice) if wishes.light is None else full
+        masks.append(matte)
+        images.append(full if wishes.photo else full * matte + 1 - matte)
+    mask = torch.stack(masks)
+    tensors = {
+        "images": torch.stack(images),
+        "masks": mask,
+        "clean_masks": coverage * window,
+        "rest_joints": subject.rest_joints,
+        **_truth(subject, exposure.fragments, fine, coverage, mask, window),
+        **_uv_truth(subject, exposure.gain.mean(0), wishes.uv_size),
+        "uv_visible": _uv_visible(exposure.fragments, wishes.uv_size),
+    }
+    return _Shots(tensors, cameras, poses, person)
 
 
 @torch.no_grad()
@@ -194,11 +229,10 @@ def render_person(
     Returns:
         Picture [3, H, W] sRGB and coverage [H, W].
     """
-    cast = Cast.of(load_figure(), [person])
-    posed = pose_people(cast, torch.zeros(1, dtype=torch.int64), pose.rotations[None])
+    posed = pose_person(person, pose.rotations[None])
     posed.points.add_(pose.transl)
-    K, viewmat = cameras_of([camera], "cpu")
-    exposure = expose(cast, posed, _finer(K, supersample), viewmat, camera.width * supersample, [light])
+    K, viewmat = cameras_of([camera], person.surface.device)
+    exposure = expose(person, posed, _finer(K, supersample), viewmat, camera.width * supersample, [light])
     premultiplied, coverage = develop(exposure, supersample)
     return premultiplied[0] + (1 - coverage[0]) * background, coverage[0]
 
@@ -209,10 +243,10 @@ def _sample_poses(dice: Dice, views: int, same_pose: float) -> list[Pose]:
     return [sample_pose(dice) for _ in range(views)]
 
 
-def _sample_view(dice: Dice, points: Tensor, size: int, first: bool, frontal: float, truncated: bool | None) -> Framing:
-    ahead = first and dice.chance(frontal)
+def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Framing:
+    ahead = first and dice.chance(wishes.frontal)
     yaw = dice.uniform(-math.pi / 4, math.pi / 4) if ahead else dice.uniform(-math.pi, math.pi)
-    return sample_framing(dice, points, size, yaw, truncated=truncated)
+    return sample_framing(dice, points, wishes.size, yaw, truncated=wishes.truncated)
 
 
 def _finer(K: Tensor, supersample: int) -> Tensor:
@@ -232,25 +266,24 @@ def _windows(framings: list[Framing], size: int) -> Tensor:
 
 
 def _truth(
-    cast: Cast, owner: Tensor, fragments: Fragments, supersample: int, coverage: Tensor, mask: Tensor, window: Tensor
+    person: Person, fragments: Fragments, supersample: int, coverage: Tensor, mask: Tensor, window: Tensor
 ) -> dict[str, Tensor]:
     """Truth at one sample of every pixel; see Batch."""
-    m, fine, _ = fragments.shape
+    v, fine, _ = fragments.shape
     size = fine // supersample
     row, column = fragments.pixel % (fine * fine) // fine, fragments.pixel % fine
-    chosen = (row % supersample == supersample // 2) & (column % supersample == supersample // 2)
-    image = fragments.image[chosen]
-    pixel = image * (size * size) + row[chosen] // supersample * size + column[chosen] // supersample
+    middle = supersample // 2
+    chosen = ((row % supersample == middle) & (column % supersample == middle)).nonzero()[:, 0]
+    pixel = (fragments.image[chosen] * size + row[chosen] // supersample) * size + column[chosen] // supersample
     keep = (coverage.flatten()[pixel] > 0.5) & (mask.flatten()[pixel] > 0.25) & (window.flatten()[pixel] > 0)
-    index = chosen.nonzero()[:, 0][keep]
-    part = Fragments(pixel[keep], fragments.face[index], fragments.bary[index], fragments.depth[index], (m, size, size))
+    index, pixel = chosen[keep], pixel[keep]
+    part = Fragments(pixel, fragments.face[index], fragments.bary[index], fragments.depth[index], (v, size, size))
 
-    who = owner[part.image]
-    bones = cast.face_bones[who, part.face]  # [P, 4]
-    weights = (cast.corner_weights[who, part.face] * part.bary[..., None]).sum(1)
+    bones = person.face_bones[part.face]  # [P, 4]
+    weights = (person.corner_weights[part.face] * part.bary[..., None]).sum(1)
     part_of_bone = torch.tensor(PART_OF_BONE, dtype=torch.int8, device=bones.device)
     strongest = bones.gather(1, weights.argmax(1, keepdim=True))[:, 0]
-    canonical = part.interpolate(cast.canonical, cast.faces, owner)
+    canonical = part.interpolate(person.canonical, load_mesh(str(bones.device)).faces)
     return {
         "canonical": part.scatter(canonical).permute(0, 3, 1, 2),
         "valid": part.mask(),
@@ -267,54 +300,55 @@ class UvAtlas:
 
     Attributes:
         fragments: one "picture" of S×S texels, laid out as in `nopo.body.template`.
+        piece: [P] index into PIECES; `place` [P, 3] on the reference body.
         mask: [S, S] bool.
         bone_weights: [S, S, 69].
     """
 
     fragments: Fragments
+    piece: Tensor
+    place: Tensor
     mask: Tensor
     bone_weights: Tensor
 
 
 @cache
-def uv_atlas(size: int) -> UvAtlas:
+def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
     """The body's UV charts at `size` texels a side."""
-    body = load_figure().body
+    figure = load_figure()
+    body = figure.body
     atlas = rasterize_atlas(body.uvs, body.uv_faces, size)
     pixel = atlas.mask.flatten().nonzero()[:, 0]
-    bary = atlas.barycentric.view(-1, 3)[pixel]
-    fragments = Fragments(pixel, atlas.face.flatten()[pixel], bary, torch.ones(len(pixel)), (1, size, size))
-    weights = fragments.interpolate(body.bone_weights, body.faces)
-    return UvAtlas(fragments, fragments.mask()[0], fragments.scatter(weights)[0])
+    face = atlas.face.flatten()[pixel].to(device)
+    bary = atlas.barycentric.view(-1, 3)[pixel].to(device)
+    fragments = Fragments(pixel.to(device), face, bary, torch.ones(len(pixel), device=device), (1, size, size))
+    faces = body.faces.to(device)
+    weights = fragments.interpolate(body.bone_weights.to(device), faces)
+    return UvAtlas(
+        fragments=fragments,
+        piece=load_mesh(device).piece[face],
+        place=fragments.interpolate(figure.reference.to(device), faces),
+        mask=fragments.mask()[0],
+        bone_weights=fragments.scatter(weights)[0],
+    )
 
 
-def uv_truth(people: list[Person], gain: Tensor, size: int, device: torch.device | str) -> dict[str, Tensor]:
-    """Canonical positions and colours on the UV map.
-
-    Args:
-        people: B of them.
-        gain: [B, 3] mean linear light, multiplied into the colours.
-        size: S.
-        device: where the result goes.
-    """
-    figure, atlas = load_figure(), uv_atlas(size)
-    fragments, body_faces = atlas.fragments, figure.body.faces
-    place = fragments.interpolate(figure.reference, body_faces)
-    piece = figure.piece[body_faces[fragments.face][:, 0]]
-    positions, colors = [], []
-    for person, light in zip(people, gain, strict=True):
-        positions.append(fragments.scatter(fragments.interpolate(person.canonical, body_faces))[0])
-        colour = paint(person.look, person.outfit, place, piece, 1.6 / size).colour
-        colors.append(fragments.scatter((colour**2 * light).clamp(0, 1).sqrt())[0])
-    return {"uv_positions": torch.stack(positions).to(device), "uv_colors": torch.stack(colors).to(device)}
+def _uv_truth(person: Person, gain: Tensor, size: int) -> dict[str, Tensor]:
+    """Canonical positions and colours, under mean linear light `gain` [3], on the UV map; see Batch."""
+    device = str(person.surface.device)
+    atlas = uv_atlas(size, device)
+    position = atlas.fragments.interpolate(person.canonical, load_mesh(device).faces)
+    colour = paint(person.look, person.outfit, atlas.place, atlas.piece, 1.6 / size).colour
+    lit = (colour**2 * gain).clamp(0, 1).sqrt()
+    return {"uv_positions": atlas.fragments.scatter(position)[0], "uv_colors": atlas.fragments.scatter(lit)[0]}
 
 
-def _uv_visible(cast: Cast, fragments: Fragments, owner: Tensor, size: int) -> Tensor:
-    """[M, S, S] texels whose face is seen in picture m."""
-    faces = uv_atlas(size).fragments
-    seen = torch.zeros(len(owner), len(cast.faces), dtype=torch.bool, device=fragments.face.device)
+def _uv_visible(fragments: Fragments, size: int) -> Tensor:
+    """[V, S, S] bool texels whose face is seen in picture v."""
+    device = str(fragments.face.device)
+    atlas, views = uv_atlas(size, device).fragments, fragments.shape[0]
+    seen = torch.zeros(views, len(load_mesh(device).faces), dtype=torch.bool, device=device)
     seen[fragments.image, fragments.face] = True
-    on_texels = seen[:, faces.face.to(seen.device)]  # [M, T]
-    out = torch.zeros(len(owner), size * size, dtype=torch.bool, device=seen.device)
-    out[:, faces.pixel.to(seen.device)] = on_texels
-    return out.view(len(owner), size, size)
+    out = torch.zeros(views, size * size, dtype=torch.bool, device=device)
+    out[:, atlas.pixel] = seen[:, atlas.face]
+    return out.view(views, size, size)

@@ -68,6 +68,23 @@ class Figure:
         return len(self.piece)
 
 
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """The faces on the device that draws: `faces` [F, 3], `two_sided` [F] bool, `piece` [F] index into PIECES."""
+
+    faces: Tensor
+    two_sided: Tensor
+    piece: Tensor
+
+
+@cache
+def load_mesh(device: str = "cpu") -> Mesh:
+    """The faces that all people share, on a device."""
+    figure = load_figure()
+    piece = figure.piece[figure.faces[:, 0]]
+    return Mesh(figure.faces.to(device), figure.two_sided.to(device), piece.to(device))
+
+
 @cache
 def load_figure() -> Figure:
     """The figure of the open body, on the CPU: people are cut there, and photographed on any device."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from nopo.body.kinematics import bone_shape_warp
-from nopo.body.skeleton import NUM_BONES
+from nopo.body.skeleton import NUM_BONES, sum_bones_to_joints
 from nopo.synthetic.dice import Dice
 from nopo.synthetic.figure import GRIDS, Figure, neighbour_mean, strongest_bones, vertex_normals
 from nopo.synthetic.pieces import make_pieces
@@ -31,7 +31,7 @@ class Person:
         place: [N, 3] where colours are looked up: reference body, or texture place of a grid.
         normals: [N, 3] unit, T-pose.
         cavity: [N] how deep a vertex lies in a hollow, 0 to 1.
-        bone_weights: [N, 69].
+        bone_weights: [N, 69]; `joint_weights` [N, 55] the same summed per joint.
         face_bones: [F, 4] strongest bones of each face; `corner_weights` [F, 3, 4] their weights at its corners.
         rest_joints: [55, 3] metres.
         shape: [K] coefficients of the open body.
@@ -45,10 +45,16 @@ class Person:
     normals: Tensor
     cavity: Tensor
     bone_weights: Tensor
+    joint_weights: Tensor
     face_bones: Tensor
     corner_weights: Tensor
     rest_joints: Tensor
     shape: Tensor
+
+    def to(self, device: torch.device | str) -> Person:
+        """The same person with every tensor on `device`."""
+        moved = {k: v.to(device) for k, v in vars(self).items() if isinstance(v, Tensor)}
+        return replace(self, **moved)
 
 
 def bank_rows(count: int, held_out: bool) -> list[int]:
@@ -111,6 +117,7 @@ def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit) -> Pe
         normals=normals,
         cavity=_cavity(clothed, normals, figure),
         bone_weights=bone_weights,
+        joint_weights=torch.cat([body.joint_weights, sum_bones_to_joints(bone_weights[len(clothed) :])]),
         face_bones=torch.cat([figure.face_bones, grid_bones]),
         corner_weights=torch.cat([figure.corner_weights, grid_weights]),
         rest_joints=joints,

@@ -25,8 +25,13 @@ def write_sheet(path: str | Path, seed: int = 7, count: int = 24, size: int = 25
 
 
 def canonical_colours(batch: Batch) -> Tensor:
-    """[B, V, 3, H, W] canonical x, y, z as red, green, blue on white."""
-    low = torch.tensor([-0.9, -1.0, -0.25], device=batch.canonical.device)[:, None, None]
-    high = torch.tensor([0.9, 0.8, 0.3], device=batch.canonical.device)[:, None, None]
-    colours = ((batch.canonical - low) / (high - low)).clamp(0, 1)
-    return torch.where(batch.valid[:, :, None], colours, torch.ones_like(colours))
+    """[B, V, 3, H, W] canonical positions as colours, white where nobody is."""
+    return canonical_picture(batch.canonical, batch.valid)
+
+
+def canonical_picture(canonical: Tensor, valid: Tensor) -> Tensor:
+    """Canonical x, y, z [..., 3, H, W] as red, green, blue; white where not `valid` [..., H, W]."""
+    low = torch.tensor([-0.9, -1.0, -0.25], device=canonical.device)[:, None, None]
+    high = torch.tensor([0.9, 0.8, 0.3], device=canonical.device)[:, None, None]
+    colours = ((canonical - low) / (high - low)).clamp(0, 1)
+    return torch.where(valid[..., None, :, :], colours, torch.ones_like(colours))

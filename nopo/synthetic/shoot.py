@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from nopo.body.kinematics import forward_kinematics
-from nopo.body.skeleton import NUM_JOINTS, sum_bones_to_joints
+from nopo.body.skeleton import NUM_JOINTS
 from nopo.camera import Camera
 from nopo.rotations import axis_angle_to_matrix
-from nopo.synthetic.figure import Figure
+from nopo.synthetic.figure import load_mesh
 from nopo.synthetic.lighting import Light, highlight, irradiance
 from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person
@@ -19,87 +19,28 @@ from nopo.synthetic.rasterize import Fragments, rasterize
 
 
 @dataclass(frozen=True, eq=False)
-class Cast:
-    """B people, stacked for the device that photographs them.
-
-    Attributes:
-        people: who they are.
-        surface: [B, N, 3]; `canonical`, `place`, `normals` likewise; `cavity` [B, N, 1].
-        joint_weights: [B, N, 55].
-        face_bones: [B, F, 4] int64; `corner_weights` [B, F, 3, 4].
-        rest_joints: [B, 55, 3].
-        faces: [F, 3]; `two_sided` [F]; `face_piece` [F] index into PIECES.
-    """
-
-    people: list[Person]
-    surface: Tensor
-    canonical: Tensor
-    place: Tensor
-    normals: Tensor
-    cavity: Tensor
-    joint_weights: Tensor
-    face_bones: Tensor
-    corner_weights: Tensor
-    rest_joints: Tensor
-    faces: Tensor
-    two_sided: Tensor
-    face_piece: Tensor
-
-    @staticmethod
-    def of(figure: Figure, people: list[Person], device: torch.device | str = "cpu") -> Cast:
-        """Stack people on a device."""
-        body = figure.body.joint_weights
-
-        def stack(name: str) -> Tensor:
-            return torch.stack([getattr(person, name) for person in people]).to(device)
-
-        joint_weights = [torch.cat([body, sum_bones_to_joints(p.bone_weights[len(body) :])]) for p in people]
-        return Cast(
-            people=people,
-            surface=stack("surface"),
-            canonical=stack("canonical"),
-            place=stack("place"),
-            normals=stack("normals"),
-            cavity=stack("cavity")[..., None],
-            joint_weights=torch.stack(joint_weights).to(device),
-            face_bones=stack("face_bones"),
-            corner_weights=stack("corner_weights"),
-            rest_joints=stack("rest_joints"),
-            faces=figure.faces.to(device),
-            two_sided=figure.two_sided.to(device),
-            face_piece=figure.piece[figure.faces[:, 0]].to(device),
-        )
-
-
-@dataclass(frozen=True, eq=False)
 class Posed:
-    """M posed people: `points` [M, N, 3] world, `linear` [M, N, 3, 3] what turned each normal, `owner` [M] who."""
+    """V poses of one person: `points` [V, N, 3] world, metres, and `normals` [V, N, 3]."""
 
     points: Tensor
-    linear: Tensor
-    owner: Tensor
+    normals: Tensor
 
 
-def pose_people(cast: Cast, owner: Tensor, rotations: Tensor) -> Posed:
-    """Linear blend skinning of M poses.
-
-    Args:
-        cast: the people.
-        owner: [M] int64, who takes the pose.
-        rotations: [M, 55, 3] axis-angle, joint 0 the global orientation.
-    """
-    transforms = forward_kinematics(axis_angle_to_matrix(rotations), cast.rest_joints[owner])  # [M, 55, 3, 4]
-    points, linear = [], []
-    for who, moves in zip(owner.tolist(), transforms, strict=True):  # one at a time: the blends stay in the cache
-        blend = (cast.joint_weights[who] @ moves.reshape(NUM_JOINTS, 12)).view(-1, 3, 4)
-        linear.append(blend[..., :3])
-        points.append((blend[..., :3] @ cast.surface[who][..., None])[..., 0] + blend[..., 3])
-    return Posed(torch.stack(points), torch.stack(linear), owner)
+def pose_person(person: Person, rotations: Tensor) -> Posed:
+    """Linear blend skinning of V poses, rotations [V, 55, 3] axis-angle with joint 0 the global orientation."""
+    transforms = forward_kinematics(axis_angle_to_matrix(rotations), person.rest_joints)  # [V, 55, 3, 4]
+    points, normals = [], []
+    for moves in transforms:  # one at a time: the blends stay in the cache
+        blend = (person.joint_weights @ moves.reshape(NUM_JOINTS, 12)).view(-1, 3, 4)
+        both = blend[..., :3] @ torch.stack([person.surface, person.normals], -1)  # [N, 3, 2]
+        points.append(both[..., 0] + blend[..., 3])
+        normals.append(both[..., 1])
+    return Posed(torch.stack(points), torch.stack(normals))
 
 
-def look_through(posed: Posed, K: Tensor, viewmat: Tensor) -> Tensor:
-    """Pixel x, y and depth [M, N, 3] of posed points through cameras K [M, 3, 3], viewmat [M, 4, 4]."""
-    cam = posed.points @ viewmat[:, :3, :3].transpose(1, 2) + viewmat[:, None, :3, 3]
+def look_through(points: Tensor, K: Tensor, viewmat: Tensor) -> Tensor:
+    """Pixel x, y and depth [V, N, 3] of world points [V, N, 3] through cameras K [V, 3, 3], viewmat [V, 4, 4]."""
+    cam = points @ viewmat[:, :3, :3].transpose(1, 2) + viewmat[:, None, :3, 3]
     depth = cam[..., 2:]
     pixel = cam[..., :2] / depth.clamp_min(1e-3) * K[:, None, [0, 1], [0, 1]] + K[:, None, :2, 2]
     return torch.cat([pixel, depth], -1)
@@ -107,12 +48,12 @@ def look_through(posed: Posed, K: Tensor, viewmat: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """What a set of M pictures shows at its P covered pixels.
+    """What V pictures of one person show at their P covered pixels.
 
     Attributes:
         fragments: which pixels, faces and barycentric coordinates.
         colour: [P, 3] linear light that reaches the camera.
-        gain: [M, 3] mean linear light on the person.
+        gain: [V, 3] mean linear light on the person.
     """
 
     fragments: Fragments
@@ -120,47 +61,44 @@ class Exposure:
     gain: Tensor
 
 
-def expose(
-    cast: Cast, posed: Posed, K: Tensor, viewmat: Tensor, size: int, lights: list[Light]
-) -> Exposure:
-    """Photograph M posed people.
+def expose(person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, lights: list[Light]) -> Exposure:
+    """Photograph one person V times.
 
     Args:
-        cast: the people.
-        posed: M of them, posed.
-        K: [M, 3, 3] intrinsics of the pictures.
-        viewmat: [M, 4, 4] world -> camera.
+        person: who.
+        posed: the V poses.
+        K: [V, 3, 3] intrinsics of the pictures.
+        viewmat: [V, 4, 4] world -> camera.
         size: side of the square pictures, pixels.
-        lights: M lights.
+        lights: V lights.
     """
-    fragments = rasterize(look_through(posed, K, viewmat), cast.faces, (size, size), cast.two_sided)
-    attributes = torch.cat([cast.place, cast.cavity], -1)  # [B, N, 4]
-    looked_up = fragments.interpolate(attributes, cast.faces, posed.owner)
-    turned = (posed.linear @ cast.normals[posed.owner][..., None])[..., 0]  # [M, N, 3]
-    normal = fragments.interpolate(turned, cast.faces)
-    piece = cast.face_piece[fragments.face]
+    mesh = load_mesh(str(K.device))
+    fragments = rasterize(look_through(posed.points, K, viewmat), mesh.faces, (size, size), mesh.two_sided)
+    looked_up = fragments.interpolate(torch.cat([person.place, person.cavity[:, None]], -1), mesh.faces)
+    place = looked_up[:, :3]
+    normal = fragments.interpolate(posed.normals, mesh.faces)
+    piece = mesh.piece[fragments.face]
     openness = 1 - 0.45 * looked_up[:, 3] - 0.5 * _contact(fragments)
+    footprint = float((fragments.depth / K[fragments.image, 0, 0]).mean()) if len(piece) else 1.0
+    painted = paint(person.look, person.outfit, place, piece, footprint)
+    folds = _wrinkles(place, person.outfit.folds_waves, painted.wrinkle)
     colour = torch.empty_like(normal)
     gain = torch.ones(len(lights), 3, device=normal.device)
     bounds = torch.searchsorted(fragments.image, torch.arange(len(lights) + 1, device=normal.device)).tolist()
-    for m, light in enumerate(lights):
-        here = slice(bounds[m], bounds[m + 1])
+    for v, light in enumerate(lights):
+        here = slice(bounds[v], bounds[v + 1])
         if here.start == here.stop:
             continue
-        place = looked_up[here, :3]
-        person = cast.people[int(posed.owner[m])]
-        footprint = float(fragments.depth[here].mean() / K[m, 0, 0])
-        painted = paint(person.look, person.outfit, place, piece[here], footprint)
-        ray = _rays(fragments.pixel[here], K[m], size) @ viewmat[m, :3, :3]
+        ray = _rays(fragments.pixel[here], K[v], size) @ viewmat[v, :3, :3]
         to_eye = -torch.nn.functional.normalize(ray, dim=-1)
         n = normal[here]
         behind = ((n * to_eye).sum(-1, keepdim=True) < 0) & (piece[here] > 1)[:, None]  # the inside of a skirt
         n = torch.nn.functional.normalize(torch.where(behind, -n, n), dim=-1)
-        n = torch.nn.functional.normalize(n + _wrinkles(place, person.outfit.folds_waves, painted.wrinkle), dim=-1)
+        n = torch.nn.functional.normalize(n + folds[here], dim=-1)
         light_in = irradiance(light, n, openness[here] * (1 - 0.4 * behind[:, 0].float()))
-        glint = highlight(light, n, to_eye, painted.shine)
-        colour[here] = painted.colour**2 * light_in + glint[:, None]
-        gain[m] = light_in.mean(0)
+        glint = highlight(light, n, to_eye, painted.shine[here])
+        colour[here] = painted.colour[here] ** 2 * light_in + glint[:, None]
+        gain[v] = light_in.mean(0)
     return Exposure(fragments, colour, gain)
 
 
