@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from html import escape
 from typing import Any
 
@@ -83,19 +81,20 @@ class Handlers:
             The turntable video, the same to be saved, and the avatar's file.
         """
         visit = self._begin(request)
-        with _spoken():
+        try:
             if visit.views is None:
                 raise NopoError("Add a photo first, and wait for its cut-out.")
             report = _reporter(progress, visit)
             avatar = self.pipeline.encode(visit.views, progress=report)
-            visit.check()
-            avatar.save(visit.avatar)
-            visit.moved = False
             frames = self.pipeline.turntable(
                 avatar, size=_size(size), frames=3 * FPS, background=BACKDROP, progress=report
             )
             video = str(write_mp4(visit.folder / "turntable.mp4", frames, FPS))
+            avatar.save(visit.avatar)
+            visit.moved = False
             return video, video, str(visit.avatar)
+        except NopoError as error:
+            return _told(error, outputs=3)
 
     def animate(
         self,
@@ -116,7 +115,7 @@ class Handlers:
             The video, and the same to be saved.
         """
         visit = self._begin(request)
-        with _spoken():
+        try:
             if motion not in names():  # never a path: the server's files are not the visitor's
                 raise NopoError(f"There is no motion of that name; choose one of {', '.join(names())}.")
             if not visit.avatar.is_file():
@@ -125,12 +124,14 @@ class Handlers:
             moves = load_motion(motion, rest_joints=avatar.rest_joints, fps=FPS)
             report = _reporter(progress, visit)
             frames = self.pipeline.animate(avatar, moves, size=_size(size), background=BACKDROP, progress=report)
-            visit.moved = True
             video = str(write_mp4(visit.folder / f"{motion}.mp4", frames, FPS))
+            visit.moved = True
             return video, video
+        except NopoError as error:
+            return _told(error, outputs=2)
 
     def states(self, request: gr.Request) -> list[dict[str, Any]]:
-        """What can be pressed and saved now: make, move, stop, the avatar's files, the animation's."""
+        """What can be pressed and seen now: make, move, stop, the avatar's files, the animation's, the animation."""
         visit = self.visits.of(request.session_hash)
         made = visit.avatar.is_file()
         return [
@@ -139,6 +140,7 @@ class Handlers:
             gr.update(visible=False),
             gr.update(visible=made),
             gr.update(visible=made and visit.moved),
+            gr.skip() if visit.moved else gr.update(value=None),
         ]
 
     def stop(self, request: gr.Request) -> None:
@@ -169,12 +171,10 @@ def _reporter(progress: gr.Progress, visit: Visit) -> Progress:
     return report
 
 
-@contextmanager
-def _spoken() -> Iterator[None]:
-    """Expected trouble becomes a message on the page; anything else is logged and shown as Gradio's own error."""
-    try:
-        yield
-    except Cancelled as stopped:
-        raise gr.Error("The unfinished work was thrown away.", 4, title="Stopped", print_exception=False) from stopped
-    except NopoError as error:  # shown as HTML, and a file's name may be anything
-        raise gr.Error(escape(str(error)), title="That did not work", print_exception=False) from error
+def _told(error: NopoError, outputs: int) -> Any:
+    """Expected trouble becomes a message on the page, which keeps what it showed; a wish to stop is no trouble."""
+    if isinstance(error, Cancelled):
+        gr.Info("Stopped. What was not finished is gone.", duration=4)
+        return [gr.skip()] * outputs
+    # shown as HTML, and a file's name may be anything
+    raise gr.Error(escape(str(error)), title="That did not work", print_exception=False) from error

@@ -75,6 +75,7 @@ FIGURE = (
 
 CSS = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.html-container { padding: 0 !important; }
 .masthead { padding: 20px 0 4px; }
 .masthead h1 { font-size: 46px; line-height: 1; letter-spacing: -0.045em; font-weight: 700; margin: 0; }
 .masthead p { font-size: 18px; margin: 10px 0 0; }

@@ -128,33 +128,35 @@ def _video(name: str) -> gr.Video:
 
 def _wire(parts: Parts, handlers: Handlers) -> None:
     """Which function each event calls. While work is in progress only "Stop" can be pressed."""
-    states = [parts.make, parts.move, parts.stop, parts.avatar_files, parts.animation_files]
-    gr.on(
+    states = [parts.make, parts.move, parts.stop, parts.avatar_files, parts.animation_files, parts.animation]
+    matted = gr.on(
         [parts.photos.change, parts.matting.change],
         handlers.mattes,
         [parts.photos, parts.matting],
         [parts.mattes, parts.status],
         api_name="mattes",
         show_progress_on=[parts.mattes],
-        concurrency_id="work",
         trigger_mode="always_last",
-    ).then(handlers.states, None, states, **QUIETLY)
-    parts.make.click(_busy, None, states[:3], **QUIETLY).then(lambda: None, None, [parts.animation], **QUIETLY).then(
+    )
+    made = parts.make.click(_busy, None, states[:3], **QUIETLY).then(
         handlers.reconstruct,
         [parts.size],
         [parts.turntable, parts.save_turntable, parts.save_avatar],
         api_name="reconstruct",
         show_progress_on=[parts.turntable],
-        concurrency_id="work",
-    ).then(handlers.states, None, states, **QUIETLY)
-    parts.move.click(_busy, None, states[:3], **QUIETLY).then(
+        concurrency_id="draw",
+    )
+    moved = parts.move.click(_busy, None, states[:3], **QUIETLY).then(
         handlers.animate,
         [parts.motion, parts.size],
         [parts.animation, parts.save_animation],
         api_name="animate",
         show_progress_on=[parts.animation],
-        concurrency_id="work",
-    ).then(handlers.states, None, states, **QUIETLY)
+        concurrency_id="draw",
+    )
+    for work in (matted, made, moved):
+        work.success(handlers.states, None, states, **QUIETLY)
+        work.failure(handlers.states, None, states, **QUIETLY)  # "then" is skipped after a failure (Gradio 6.31)
     parts.stop.click(handlers.stop, **QUIETLY)
 
 
