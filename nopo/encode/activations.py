@@ -89,8 +89,9 @@ def pixel_colours(images: Tensor, masks: Tensor, background: float) -> Tensor:
 
 
 def _gram(matrix: Tensor) -> Tensor:
-    """M Mᵀ of [..., 3, 3], written out: batched 3×3 products are slow on CPU."""
-    return (matrix[..., :, None, :] * matrix[..., None, :, :]).sum(-1)
+    """M Mᵀ of [..., 3, 3], in float32 also where the layers run under autocast."""
+    with torch.autocast(matrix.device.type, enabled=False):
+        return matrix @ matrix.mT
 
 
 def _smaller_difference(x: Tensor, dim: int) -> Tensor:

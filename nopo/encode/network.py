@@ -107,8 +107,10 @@ class Network(nn.Module):
         """
         return self.forward_batch(images[None], masks[None], template)[0]
 
-    def forward_batch(self, images: Tensor, masks: Tensor, template: Template) -> Prediction:
+    def forward_batch(self, images: Tensor, masks: Tensor, template: Template, *, covars: bool = True) -> Prediction:
         """A batch of people: images [B, V, 3, H, W], masks [B, V, H, W]; every tensor keeps B as its first axis.
+
+        Without `covars` the covariances are left zero, which saves a tenth of a training step that renders nothing.
 
         Without gradients the heads run one view at a time, which bounds the memory.
         """
@@ -121,7 +123,10 @@ class Network(nn.Module):
         if self.rest_joints is not None:
             tokens = features.image[-1].unflatten(0, images.shape[:2]).flatten(1, 2)  # [B, V·n, C]
             rest = self.template_joints + self.rest_joints(features.template[-1], tokens)
-        branches = self._template_branch(features, template), self._image_branch(features, inputs, images, masks)
+        branches = (
+            self._template_branch(features, template, covars),
+            self._image_branch(features, inputs, images, masks, covars),
+        )
         return Prediction(self.config, *branches, self.template_joints, rest)
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
@@ -134,7 +139,7 @@ class Network(nn.Module):
         if tuple(template.mask.shape) != (size, size):
             raise NopoError(f"This network needs template maps of {size}×{size}, not {tuple(template.mask.shape)}.")
 
-    def _template_branch(self, features: Features, template: Template) -> Branch:
+    def _template_branch(self, features: Features, template: Template, covars: bool) -> Branch:
         like = features.template[0]
         anchor = template.positions.to(like.device, torch.float32)  # [S, S, 3]
         weights = template.joint_weights.to(anchor)
@@ -143,9 +148,9 @@ class Network(nn.Module):
         # One image for the whole batch: the heads broadcast it.
         maps = torch.cat([anchor, weights], -1).permute(2, 0, 1)[None].to(like.dtype)
         points, channels = self.template_heads(features.template, (side, side), maps)
-        return self._activate(points, channels, mask.expand(points.shape[0], -1, -1), anchor=anchor)
+        return self._activate(points, channels, mask.expand(points.shape[0], -1, -1), covars, anchor=anchor)
 
-    def _image_branch(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor) -> Branch:
+    def _image_branch(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor, covars: bool) -> Branch:
         b, views, _, height, width = images.shape
         grid = (height // PATCH, width // PATCH)
         inputs, images, masks = (x.flatten(0, 1) for x in (inputs, images, masks))
@@ -158,7 +163,7 @@ class Network(nn.Module):
             colours = None
             if self.config.image_colour is not None:
                 colours = pixel_colours(images[chosen], masks[chosen], self.config.image_colour)
-            parts.append(self._activate(points, channels, masks[chosen], colours=colours))
+            parts.append(self._activate(points, channels, masks[chosen], covars, colours=colours))
         return _join(parts, b, views)
 
     def _activate(
@@ -166,6 +171,7 @@ class Network(nn.Module):
         points: Tensor,
         channels: Tensor,
         mask: Tensor,
+        with_covars: bool,
         anchor: Tensor | None = None,
         colours: Tensor | None = None,
     ) -> Branch:
@@ -175,6 +181,7 @@ class Network(nn.Module):
             points: [N, 3 or 4, H, W].
             channels: [N, C, H, W], in the order of `ModelConfig.gaussian_channels`.
             mask: [N, H, W].
+            with_covars: False leaves the covariances zero.
             anchor: [H, W, 3] positions that the points are offsets from, metres.
             colours: [N, H, W, 3] sRGB that the constant coefficients are added to.
 
@@ -188,7 +195,9 @@ class Network(nn.Module):
         means = positions(points[..., :3])
         if anchor is not None:
             means = means + anchor
-        if config.splats == "tangent":
+        if not with_covars:
+            covars = means.new_zeros(()).expand(*means.shape, 3)
+        elif config.splats == "tangent":
             covars = tangent_covars(means, raw["scales"])
         else:
             covars = learned_covars(raw["scales"], raw["quaternion"])

@@ -171,3 +171,17 @@ def test_config_survives_json():
 
     for config in (ModelConfig.vitl(512), ModelConfig.open()):
         assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_autocast_keeps_the_geometry_in_float32(preset):
+    network, template = small_network(preset), small_template()
+    with torch.autocast("cpu", torch.bfloat16):
+        p = network(*small_views(1), template)
+    exact = network(*small_views(1), template)
+    for branch, reference in ((p.image, exact.image), (p.template, exact.template)):
+        for name in ("means", "covars", "opacities", "sh", "bone_logits"):
+            value, expected = getattr(branch, name), getattr(reference, name)
+            assert value.dtype == torch.float32
+            assert float((value - expected).norm() / expected.norm()) < 0.2
+        assert bool((torch.linalg.eigvalsh(branch.covars.double()) > 0).all())
