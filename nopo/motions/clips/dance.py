@@ -7,6 +7,7 @@ from torch import Tensor
 from nopo.motion import Motion
 from nopo.motions.curves import bump, ease, keys, progress, swing
 from nopo.motions.figure import Curve, Figure
+from nopo.motions.solve import solve
 
 
 def dance(rest_joints: Tensor) -> Motion:
@@ -56,4 +57,4 @@ def dance(rest_joints: Tensor) -> Motion:
             shrug=2 * bounce + 3 * up,
         )
         figure.hand(side, "loose fist", "relaxed", up)
-    return figure.motion()
+    return solve(figure)

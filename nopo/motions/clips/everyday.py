@@ -7,6 +7,7 @@ from torch import Tensor
 from nopo.motion import Motion
 from nopo.motions.curves import keys, swing
 from nopo.motions.figure import Curve, Figure
+from nopo.motions.solve import solve
 
 
 def stand(figure: Figure, weight: Curve = 0.0, closer: float = 0.06, toes_out: float = 7.0) -> None:
@@ -33,7 +34,7 @@ def idle(rest_joints: Tensor) -> Motion:
         "tilt": -1.5 * weight,
     }
     figure.breathe(cycles=2)
-    return figure.motion()
+    return solve(figure)
 
 
 def wave(rest_joints: Tensor) -> Motion:
@@ -62,4 +63,4 @@ def wave(rest_joints: Tensor) -> Motion:
     figure.head = {"tilt": -4 * up + 1.2 * late, "yaw": -3 * up, "nod": 1 - 3 * up}
     figure.arm("left", lower=74 - 1.5 * up, elbow=18 + 5 * up)
     figure.breathe(cycles=1)
-    return figure.motion()
+    return solve(figure)

@@ -8,7 +8,8 @@ from torch import Tensor
 from nopo.motion import Motion
 from nopo.motions import CLIPS
 from nopo.motions.curves import bump, ease, keys, progress, swing
-from nopo.motions.figure import Figure, J
+from nopo.motions.figure import Figure
+from nopo.motions.solve import J, solve
 
 
 def walk(rest_joints: Tensor) -> Motion:
@@ -40,7 +41,7 @@ def walk(rest_joints: Tensor) -> Motion:
         "lean": swing(cycle, 3.4, peak=0.17),
     }
     figure.head = {"follow": 0.1, "nod": 1.5 + swing(cycle, 1.0, peak=0.2, cycles=2), "yaw": swing(figure.phase, 2.0)}
-    return figure.motion()
+    return solve(figure)
 
 
 def turn(rest_joints: Tensor) -> Motion:
@@ -66,7 +67,7 @@ def turn(rest_joints: Tensor) -> Motion:
     }
     figure.spine = {"bend": 3.0, "twist": 6.0 + swing(phase, 3.0, peak=0.05, cycles=4), "lean": -1.5 * beat}
     figure.head = {"yaw": 14.0 + swing(phase, 4.0, peak=0.02, cycles=4), "nod": 4.0, "follow": 0.3}
-    return figure.motion()
+    return solve(figure)
 
 
 def _stand_around(figure: Figure, side: str, facing: Tensor, inwards: float) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 from nopo.motion import Motion
 from nopo.motions.curves import bump, ease, keys, progress
 from nopo.motions.figure import Figure
+from nopo.motions.solve import solve
 
 
 def squat(rest_joints: Tensor) -> Motion:
@@ -23,7 +24,7 @@ def squat(rest_joints: Tensor) -> Motion:
     for side in ("left", "right"):
         figure.hand(side, "relaxed", "flat", late)
     figure.breathe(cycles=1)
-    return figure.motion()
+    return solve(figure)
 
 
 def jumping_jack(rest_joints: Tensor) -> Motion:
@@ -44,4 +45,4 @@ def jumping_jack(rest_joints: Tensor) -> Motion:
     for side in ("left", "right"):
         figure.hand(side, "relaxed", "flat", arms)
     figure.head = {"follow": 0.2, "nod": 1 + 3 * crouch - 3 * arms}
-    return figure.motion()
+    return solve(figure)
