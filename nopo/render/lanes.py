@@ -170,13 +170,6 @@ class Lanes:
             series = series.times_plus(m, coefficient)
         return series.times_plus(m, self.like(builder.sitofp(exponent, F32X8)))
 
-    def sum(self) -> ir.Value:
-        """The eight lanes added up, one float."""
-        total: ir.Value = self.builder.extract_element(self.value, I32(0))
-        for lane in range(1, WIDTH):
-            total = self.builder.fadd(total, self.builder.extract_element(self.value, I32(lane)))
-        return total
-
     def _call(self, name: str, *others: Lanes) -> Lanes:
         """An LLVM intrinsic: llvmlite knows vector ones by their full name only."""
         kind = ir.FunctionType(F32X8, [F32X8] * (1 + len(others)))
@@ -299,6 +292,14 @@ def store_columns(pointer: ir.Value, stride: ir.Value, columns: Sequence[Lanes])
 
 def _rows(builder: ir.IRBuilder, pointer: ir.Value, stride: ir.Value) -> list[ir.Value]:
     return [builder.gep(pointer, [builder.mul(I64(row), stride)]) for row in range(WIDTH)]
+
+
+def sums_of_lanes(vectors: Sequence[Lanes]) -> Lanes:
+    """The sums over the lanes of eight vectors, side by side: transposed, eight sums are seven additions."""
+    first, *others = _transpose(vectors)
+    for other in others:
+        first = first + other
+    return first
 
 
 def _pieces(count: int) -> list[int]:

@@ -30,6 +30,7 @@ from nopo.render.lanes import (
     load,
     spread,
     store,
+    sums_of_lanes,
 )
 from nopo.render.settings import MIN_ALPHA, MIN_TRANSMITTANCE
 
@@ -39,6 +40,8 @@ FORWARD = 5  # vectors of a row: T, red, green, blue, depth
 BACKWARD = 6  # vectors of a row: T, rest, and the gradients of red, green, blue, depth
 SUMS = 12  # floats of a splat's gradient sums, the last two unused
 LOG2_E = np.float32(math.log2(math.e))
+_BLOCK = BAND_ROWS * FORWARD * WIDTH  # floats of a block on the way forward
+_UNTOUCHED = np.uint32(0x100)  # in place of a block's byte of open rows, before its first splat
 _AHEAD = 12  # splats: how early a record is asked for from memory
 
 
@@ -149,6 +152,23 @@ def _blend8_grad(typing, band, place, sums, left, dy, a, b_dy, base, red, green,
     return types.uint32(band, types.int64, sums, *[types.float32] * 10), emit
 
 
+@emitted
+def _add_sums(typing, totals, sums, place):  # type: ignore[no-untyped-def]
+    """Add the sums over the lanes of the 12 vectors of totals to sums.flat[place:]."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        source = data_pointer(context, builder, signature.args[0], args[0])
+        target = builder.gep(data_pointer(context, builder, signature.args[1], args[1]), [args[2]])
+        for start in (0, 4):  # two overlapping pieces: 0 to 7, then 8 to 11 with zeros for the four in common
+            vectors = [load(builder, source, (start + k) * WIDTH) for k in range(WIDTH)]
+            if start:
+                vectors[:4] = [vectors[0].same(0)] * 4
+            store(target, start, load(builder, target, start) + sums_of_lanes(vectors))
+        return context.get_dummy_value()
+
+    return types.void(totals, sums, types.int64), emit
+
+
 @compiled()
 def _rows_of_band(first: int, y0: int, y1: int) -> Any:
     """Bits of the rows first to first + 7 that lie in y0 <= y < y1."""
@@ -166,14 +186,10 @@ def blend(
     order [n] are the splats that touch the band, nearest first; rgb [H, W, 3], alpha and depth [H, W, 1] are
     written; band [blocks · 8 · 5 · 8] and alive [blocks] are working space.
     """
-    height, width = alpha.shape[:2]
-    blocks = (width + WIDTH - 1) // WIDTH
+    width = alpha.shape[1]
     boxes = records.view(np.int32)
-    for row in range(blocks * BAND_ROWS):
-        band[row * FORWARD * WIDTH : row * FORWARD * WIDTH + WIDTH] = 1
-        band[row * FORWARD * WIDTH + WIDTH : (row + 1) * FORWARD * WIDTH] = 0
-    alive[:] = np.uint32(0xFF)
     base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
+    alive[:] = _UNTOUCHED
     for i in range(len(order)):
         if i + _AHEAD < len(order):
             fetch(records, np.int64(order[i + _AHEAD]) * 16)
@@ -185,6 +201,9 @@ def blend(
             b_dy[y] = records[g, 3] * dy
             base[y] = records[g, 5] - records[g, 4] * dy * dy
         for block in range(boxes[g, 10] >> 3, ((boxes[g, 12] - 1) >> 3) + 1):
+            if alive[block] == _UNTOUCHED:
+                _clear_block(band[block * _BLOCK : (block + 1) * _BLOCK])
+                alive[block] = 0xFF
             left = np.float32(block * WIDTH) - records[g, 0]
             remaining = np.uint32(alive[block] & rows)
             finished = np.uint32(0)
@@ -192,19 +211,33 @@ def blend(
                 y = int(lowest_bit(remaining))
                 remaining = np.uint32(remaining & (remaining - np.uint32(1)))
                 full = _blend8(
-                    band, (np.int64(block) * BAND_ROWS + y) * (FORWARD * WIDTH), left, records[g, 2], b_dy[y], base[y],
+                    band, block * _BLOCK + y * (FORWARD * WIDTH), left, records[g, 2], b_dy[y], base[y],
                     records[g, 6], records[g, 7], records[g, 8], records[g, 9], max_alpha,
                 )  # fmt: skip
                 finished |= full << np.uint32(y)
             alive[block] &= ~finished
-    for y in range(first, min(first + BAND_ROWS, height)):
-        for x in range(width):
-            place = ((x >> 3) * BAND_ROWS + y - first) * (FORWARD * WIDTH) + (x & 7)
-            through = abs(band[place])
-            for k in range(3):
-                rgb[y, x, k] = band[place + (k + 1) * WIDTH] + through * background[k]
-            depth[y, x, 0] = band[place + 4 * WIDTH]
-            alpha[y, x, 0] = np.float32(1) - through
+    for y in range(first, min(first + BAND_ROWS, alpha.shape[0])):
+        for block in range(len(alive)):
+            place = block * _BLOCK + (y - first) * (FORWARD * WIDTH) - block * WIDTH
+            for x in range(block * WIDTH, min((block + 1) * WIDTH, width)):
+                if alive[block] == _UNTOUCHED:
+                    rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2] = background[0], background[1], background[2]
+                    alpha[y, x, 0] = depth[y, x, 0] = 0
+                    continue
+                through = abs(band[place + x])
+                for k in range(3):
+                    rgb[y, x, k] = band[place + x + (k + 1) * WIDTH] + through * background[k]
+                depth[y, x, 0] = band[place + x + 4 * WIDTH]
+                alpha[y, x, 0] = np.float32(1) - through
+
+
+@compiled()
+def _clear_block(block: Array) -> None:
+    """Eight rows: all light comes through, nothing is seen yet."""
+    for row in range(BAND_ROWS):
+        start = row * FORWARD * WIDTH
+        block[start : start + WIDTH] = 1
+        block[start + WIDTH : start + FORWARD * WIDTH] = 0
 
 
 @compiled()
@@ -235,7 +268,7 @@ def blend_grad(
             band[place + WIDTH] = rest
             band[place + 5 * WIDTH] = v_depth[y, x, 0]
     alive[:] = np.uint32(0xFF)
-    totals = np.empty(10 * WIDTH, np.float32)
+    totals = np.zeros(SUMS * WIDTH, np.float32)
     base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
     for i in range(len(order)):
         if i + _AHEAD < len(order):
@@ -268,8 +301,4 @@ def blend_grad(
                 )  # fmt: skip
                 finished |= full << np.uint32(y)
             alive[block] &= ~finished
-        for k in range(10):
-            total = np.float32(0)
-            for lane in range(WIDTH):
-                total += totals[k * WIDTH + lane]
-            sums[g, k] += total
+        _add_sums(totals, sums, np.int64(g) * SUMS)
