@@ -122,14 +122,17 @@ def _train(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     command.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="tf32, bf16: CUDA only")
     command.add_argument("--resume", action="store_true", help="go on where the run in DIR stopped")
+    command.add_argument("--threads", type=int, metavar="N", help="CPU threads of the trainer (default: all)")
+    command.add_argument("--sheet-minutes", type=float, default=20.0, metavar="M", help="0: no sheets (default 20)")
     command.add_argument("--scratch", action="store_true", help="from random weights, not from the shipped ones")
 
 
 def _evaluate(commands: argparse._SubParsersAction) -> None:
     command = _command(commands, "evaluate", "Measure the open model on synthetic people that it has not seen.")
     command.add_argument("model", help="open, or a checkpoint file")
-    command.add_argument("--subjects", type=int, default=20, metavar="N", help="people (default 20)")
-    command.add_argument("--seed", type=int, default=1, metavar="S", help="of the people (default 1)")
+    command.add_argument("--subjects", type=int, default=200, metavar="N", help="people (default 200)")
+    command.add_argument("--seed", type=int, default=0, metavar="S", help="of the people (default 0)")
+    command.add_argument("--photos", type=int, nargs="+", default=[1, 3], metavar="V", help="of each (default 1 3)")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     _device_option(command)
 

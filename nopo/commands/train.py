@@ -9,4 +9,13 @@ from nopo.train.trainer import train_open
 
 def run(args: argparse.Namespace) -> None:
     """Train for some minutes; the state in the folder can be resumed."""
-    train_open(args.out, args.minutes, args.device, args.precision, resume=args.resume, scratch=args.scratch)
+    train_open(
+        args.out,
+        args.minutes,
+        args.device,
+        args.precision,
+        resume=args.resume,
+        scratch=args.scratch,
+        sheet_minutes=args.sheet_minutes,
+        threads=args.threads,
+    )
