@@ -38,11 +38,25 @@ class Clip:
 CLIPS: dict[str, Clip] = {
     "idle": Clip("everyday", "stands at ease, breathes, shifts weight"),
     "walk": Clip("gaits", "walks in place, as on a treadmill", floor_speed=1.18),
-    "wave": Clip("everyday", "raises the right hand and waves"),
+    "run": Clip("gaits", "runs in place, as on a treadmill", floor_speed=2.4),
     "turn": Clip("gaits", "turns around once in small steps"),
+    "wave": Clip("everyday", "raises the right hand and waves"),
     "dance": Clip("dance", "steps and touches to a beat, hands low, then high"),
+    "twist": Clip("dance", "dances the twist, low and high"),
+    "tai-chi": Clip("dance", "cloud hands, slow and low"),
     "squat": Clip("sport", "squats with the arms to the front"),
     "jumping-jack": Clip("sport", "jumps with feet apart and hands overhead"),
+    "lunge": Clip("sport", "a long step forward, down and back"),
+    "stretch": Clip("sport", "arms up, bends to the left and to the right"),
+    "boxing": Clip("sport", "jab, jab, cross"),
+    "kick": Clip("sport", "a front kick with the right leg"),
+    "march": Clip("gaits", "marches in place, knees high"),
+    "side-step": Clip("gaits", "quick steps to the left and back"),
+    "clap": Clip("everyday", "applauds"),
+    "cheer": Clip("everyday", "both fists in the air"),
+    "bow": Clip("everyday", "a polite bow"),
+    "salute": Clip("everyday", "right hand to the brow"),
+    "look-around": Clip("everyday", "looks left, right and up"),
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from nopo.body.skeleton import JOINT_NAMES
 from nopo.motion import Motion
 from nopo.motions.curves import bump, ease, keys, progress, swing
 from nopo.motions.figure import Curve, Figure
@@ -58,3 +60,86 @@ def dance(rest_joints: Tensor) -> Motion:
         )
         figure.hand(side, "loose fist", "relaxed", up)
     return solve(figure)
+
+
+def twist(rest_joints: Tensor) -> Motion:
+    """The twist: on the balls of the feet, hips one way, arms the other, sinking and rising."""
+    figure = Figure(seconds=4.0, rest_joints=rest_joints)
+    phase, turns = figure.phase, 8
+    hips = swing(phase, 1.0, peak=0.03, cycles=turns)
+    arms = swing(phase, 1.0, peak=0.045, cycles=turns)
+    low = keys(phase, [(0.1, 0.0), (0.4, 1.0), (0.55, 1.0), (0.85, 0.0)])
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        _swivel(figure, side, yaw=sign * 19 * hips + 8, closer=0.03)
+        figure.foot(side, pitch=17 + 12 * low, knee_out=4.0)
+        figure.arm(
+            side,
+            lower=60 - 4 * low,
+            forward=18 - sign * 22 * arms,
+            across=6 - sign * 14 * arms,
+            roll=22.0,
+            elbow=84 - sign * 16 * arms,
+            wrist=6.0,
+        )
+        figure.hand(side, "loose fist")
+    figure.pelvis = {
+        "x": 0.02 * swing(phase, 1.0, peak=0.2, cycles=2),
+        "y": -0.03 - 0.15 * low,
+        "z": 0.03 - 0.035 * low,
+        "yaw": 24 * hips,
+        "pitch": 4 + 8 * low,
+        "roll": 3 * swing(phase, 1.0, peak=0.06, cycles=turns),
+    }
+    figure.spine = {"bend": 4 + 7 * low, "twist": -38 * arms, "lean": 5 * swing(phase, 1.0, peak=0.2, cycles=2)}
+    figure.head = {
+        "nod": 2 + 1.5 * swing(phase, 1.0, peak=0.0, cycles=turns),
+        "tilt": 4 * swing(phase, 1.0, peak=0.22, cycles=2),
+    }
+    return solve(figure)
+
+
+def tai_chi(rest_joints: Tensor) -> Motion:
+    """Cloud hands: weight from foot to foot, the waist turning, the hands circling past the face."""
+    figure = Figure(seconds=6.0, rest_joints=rest_joints)
+    phase = figure.phase
+    weight = swing(phase, 1.0, peak=0.0)  # over the left foot at 0, over the right one at 0.5
+    waist = swing(phase, 1.0, peak=0.03)
+    figure.both("foot", x=0.1, yaw=12.0, knee_out=3.0)
+    figure.pelvis = {
+        "x": 0.105 * weight,
+        "y": -0.125 + swing(phase, 0.008, cycles=2),
+        "z": 0.01,
+        "yaw": 16 * waist,
+        "pitch": 3.0,
+    }
+    figure.spine = {"bend": 2.0, "twist": 18 * waist}
+    figure.head = {"yaw": 30 * swing(phase, 1.0, peak=0.05), "nod": 5.0, "follow": 0.0}
+    for side, top in (("left", 0.94), ("right", 0.44)):
+        # Rising on the inner side, passing the face outwards, sinking on the outer side, passing the belly inwards.
+        height = swing(phase, 1.0, peak=top - 0.04)
+        across = swing(phase, 1.0, peak=top + 0.16)
+        face = (height + 1) / 2
+        figure.reach(
+            side,
+            at=(0.12 + 0.15 * across, -0.17 + 0.17 * height, 0.29 + 0.03 * height),
+            elbow=(0.75, -0.75, -0.1),
+            palm=(-0.35 * face - 0.1, -0.9 + 0.75 * face, -1.0 * face + 0.25),
+            fingers=(-0.75 + 0.3 * face, 0.1 + 0.75 * face, 0.6 - 0.35 * face),
+        )
+        figure.hand(side, "relaxed", "flat", 0.55)
+    return solve(figure)
+
+
+def _swivel(figure: Figure, side: str, yaw: Tensor, closer: float) -> None:
+    """Turn a foot about its ball, where it touches the floor."""
+    ankle, ball = (figure.rest[JOINT_NAMES.index(f"{side}_{name}")] for name in ("ankle", "foot"))
+    sign = 1.0 if side == "left" else -1.0
+    out, ahead = ((ball - ankle) / figure.leg_scale)[[0, 2]].tolist()
+    out = out * sign
+    turn = torch.deg2rad(yaw)
+    figure.foot(
+        side,
+        yaw=yaw,
+        x=out - (out * turn.cos() + ahead * turn.sin()) - closer,
+        z=ahead - (-out * turn.sin() + ahead * turn.cos()),
+    )

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from nopo.motion import Motion
 from nopo.motions import CLIPS
-from nopo.motions.curves import bump, ease, keys, progress, swing
+from nopo.motions.curves import bump, ease, keys, progress, soften, swing
 from nopo.motions.figure import Figure
 from nopo.motions.solve import J, solve
 
@@ -41,6 +41,100 @@ def walk(rest_joints: Tensor) -> Motion:
         "lean": swing(cycle, 3.4, peak=0.17),
     }
     figure.head = {"follow": 0.1, "nod": 1.5 + swing(cycle, 1.0, peak=0.2, cycles=2), "yaw": swing(figure.phase, 2.0)}
+    return solve(figure)
+
+
+def run(rest_joints: Tensor) -> Motion:
+    """An easy run: both feet off the floor between the steps."""
+    cycles, seconds = 3, 2.2
+    figure = Figure(seconds=seconds, rest_joints=rest_joints)
+    cycle = (figure.phase * cycles) % 1
+    stride = CLIPS["run"].floor_speed * seconds / cycles
+    for side, strike in (("left", 0.0), ("right", 0.5)):
+        own = (cycle - strike) % 1
+        _tread(figure, side, own, stance=0.36, stride=stride, contact=0.25, inwards=-0.105, clearance=0.0)
+        # Heel to the buttock while the knee comes forward, then down in front of the body.
+        lift = keys(own, [(0.0, 0.0), (0.36, 0.0), (0.58, 0.25), (0.72, 0.22), (0.9, 0.07)])
+        pitch = keys(
+            own, [(0.0, -7.0), (0.06, 0.0), (0.17, 0.0), (0.36, 58.0), (0.54, 88.0), (0.76, 30.0), (0.93, -8.0)]
+        )
+        figure.foot(side, lift=lift, pitch=pitch, yaw=3.0, toes=keys(own, [(0.34, 1.0), (0.45, 0.15), (0.9, 0.2)]))
+        forward = swing(own, 36.0, peak=0.5) - 10
+        figure.arm(side, lower=70.0, forward=forward, roll=22 + swing(own, 8.0, peak=0.5))
+        figure.arm(side, elbow=88 + swing(own, 12.0, peak=0.52))
+        figure.hand(side, "loose fist")
+    figure.pelvis = {
+        "x": swing(cycle, 0.012, peak=0.2),
+        "y": -0.062 - swing(cycle, 0.035, peak=0.17, cycles=2),
+        "yaw": -swing(cycle, 8.0, peak=0.95),
+        "roll": swing(cycle, 4.0, peak=0.15),
+        "pitch": 8.0,
+    }
+    figure.spine = {
+        "bend": 5 + swing(cycle, 1.5, peak=0.17, cycles=2),
+        "twist": swing(cycle, 17.0, peak=0.97),
+        "lean": swing(cycle, 4.0, peak=0.15),
+    }
+    figure.head = {"nod": 2 + swing(cycle, 1.2, peak=0.2, cycles=2)}
+    return solve(figure)
+
+
+def march(rest_joints: Tensor) -> Motion:
+    """In place, knees high, arms straight."""
+    figure = Figure(seconds=2.2, rest_joints=rest_joints)
+    cycle = (figure.phase * 2) % 1
+    for side, strike in (("left", 0.0), ("right", 0.5)):
+        own = (cycle - strike) % 1
+        up = keys(own, [(0.0, 0.0), (0.56, 0.0), (0.76, 1.0), (0.82, 0.96)])
+        peel = keys(own, [(0.0, 0.0), (0.48, 0.0), (0.6, 30.0), (0.76, 22.0), (0.93, 14.0), (0.99, 0.0)])
+        figure.foot(side, x=-0.07, z=0.17 * up, lift=0.31 * up, pitch=peel, yaw=4.0, toes=1 - up)
+        figure.arm(side, lower=76.0, forward=swing(own, 32.0, peak=0.3) - 2, roll=8.0)
+        figure.arm(side, elbow=16 + swing(own, 9.0, peak=0.32))
+        figure.hand(side, "loose fist")
+    figure.pelvis = {
+        "x": swing(cycle, 0.028, peak=0.27),
+        "y": -0.012 - swing(cycle, 0.008, peak=0.04, cycles=2),
+        "z": 0.0,
+        "yaw": swing(cycle, 3.0, peak=0.27),
+        "roll": -swing(cycle, 1.5, peak=0.27),
+        "pitch": -2.0,
+    }
+    figure.spine = {"bend": 1.0, "twist": -swing(cycle, 10.0, peak=0.28), "lean": swing(cycle, 1.5, peak=0.27)}
+    figure.head = {"nod": swing(cycle, 1.0, peak=0.1, cycles=2)}
+    return solve(figure)
+
+
+def side_step(rest_joints: Tensor) -> Motion:
+    """Two quick steps to the left, two back to the right, knees bent and hands ready."""
+    figure = Figure(seconds=4.0, rest_joints=rest_joints)
+    phase, width = figure.phase, 0.34
+    order = [
+        ("left", 1),
+        ("right", -1),
+        ("left", 1),
+        ("right", -1),
+        ("right", 1),
+        ("left", -1),
+        ("right", 1),
+        ("left", -1),
+    ]
+    x = {"left": torch.full_like(phase, -width), "right": torch.full_like(phase, width)}  # the middle of the way is 0
+    lift = {"left": torch.zeros_like(phase), "right": torch.zeros_like(phase)}
+    for k, (side, outwards) in enumerate(order):
+        u = progress(phase, k / 8 + 0.005, (k + 1) / 8 - 0.005)
+        x[side] = x[side] + outwards * width * ease(u)
+        lift[side] = lift[side] + 0.05 * bump(u)
+    for side in ("left", "right"):
+        figure.foot(side, x=x[side] - 0.015, lift=lift[side], pitch=190 * lift[side], yaw=6.0)
+    way = soften(x["left"] - x["right"], 0.035) / 2  # between the feet: from -width to width
+    bounce = swing(phase, 1.0, peak=0.03, cycles=8)
+    going = keys(phase, [(0.05, 1.0), (0.42, 1.0), (0.55, -1.0), (0.92, -1.0)])
+    figure.pelvis = {"x": way, "y": -0.105 - 0.012 * bounce, "z": -0.05, "pitch": 17.0, "roll": -2.0 * going}
+    figure.spine = {"bend": 14.0, "lean": 3.0 * going, "twist": 3.0 * going}
+    figure.head = {"nod": -2.0, "yaw": 14.0 * going, "follow": 0.1}
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        ready = 3 * bounce + 4 * sign * going
+        figure.arm(side, lower=64.0, forward=22 + ready, roll=18.0, elbow=72 + ready, pronate=20.0)
     return solve(figure)
 
 
