@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -25,6 +26,15 @@ class Pointwise(nn.Linear):
     def forward(self, input: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C', H, W]."""
         return super().forward(input.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class Readout(Pointwise):
+    """The last layer, in float32 also under autocast: a metre in bfloat16 has steps of 4 mm."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C', H, W] float32."""
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
 
 
 def _merge(image_channels: int, width: int, kernel: int) -> nn.Module:
@@ -112,7 +122,7 @@ class PointsHead(nn.Module):
         self.narrow = _conv3(config.dpt_trunk, hidden)
         self.merge = _merge(image_channels, hidden, kernel) if config.points_image_merge else None
         self.hidden = _conv3(hidden, hidden)
-        self.out = Pointwise(hidden, 3 + config.uncertainty)
+        self.out = Readout(hidden, 3 + config.uncertainty)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         """Trunk output [N, C, H/2, W/2], image [N or 1, C, H, W] -> [N, 3 or 4, H, W]."""
@@ -132,7 +142,7 @@ class GaussianHead(nn.Module):
         self.merge = _merge(image_channels, width, kernel)
         self.hidden = _conv3(width, width, bias=False)
         self.dropout = nn.Dropout(config.dropout)
-        self.out = Pointwise(width, sum(config.gaussian_channels.values()))
+        self.out = Readout(width, sum(config.gaussian_channels.values()))
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
         """Trunk output [N, C, H/2, W/2], image [N or 1, C, H, W] -> [N, channels, H, W]."""

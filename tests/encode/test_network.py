@@ -180,8 +180,9 @@ def test_autocast_keeps_the_geometry_in_float32(preset):
         p = network(*small_views(1), template)
     exact = network(*small_views(1), template)
     for branch, reference in ((p.image, exact.image), (p.template, exact.template)):
-        for name in ("means", "covars", "opacities", "sh", "bone_logits"):
+        for name in ("means", "opacities", "sh", "bone_logits"):
             value, expected = getattr(branch, name), getattr(reference, name)
             assert value.dtype == torch.float32
-            assert float((value - expected).norm() / expected.norm()) < 0.2
+            assert float((value - expected).norm() / expected.norm()) < 0.1
+        assert branch.covars.dtype == torch.float32
         assert bool((torch.linalg.eigvalsh(branch.covars.double()) > 0).all())
