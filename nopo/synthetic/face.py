@@ -56,7 +56,7 @@ def features(canvas: Canvas, look: Look, eyes: Tensor) -> None:
     red = torch.tensor([1.0, 0.8, 0.78], device=x.device)
     cheek = _bump(((side - 0.043) / 0.017) ** 2, ((y - 0.563) / 0.016) ** 2) * front
     nose = _bump((x / 0.012) ** 2, ((y - 0.562) / 0.012) ** 2) * ((z - 0.165) / 0.02).clamp(0, 1)
-    flush = (cheek * (0.45 + 0.5 * look.makeup) + 0.45 * nose)[:, None]
+    flush = (cheek * (0.25 + 0.4 * look.makeup) + 0.3 * nose)[:, None]
     canvas.colour *= 1 + flush * (red - 1)
     socket = _bump(((side - 0.029) / 0.019) ** 2, ((y - 0.602) / 0.0125) ** 2) * front
     canvas.shade(socket, 0.78 - 0.1 * look.makeup)
@@ -64,10 +64,12 @@ def features(canvas: Canvas, look: Look, eyes: Tensor) -> None:
     canvas.shade(bridge, 0.88)
     canvas.shade(_bump((x / 0.018) ** 2, ((y - 0.5505) / 0.0045) ** 2) * front, 0.76)  # below the nose
     canvas.shade(_bump((x / 0.02) ** 2, ((y - 0.513) / 0.005) ** 2) * front, 0.85)  # below the lip
-    canvas.shade(_bump((z - 0.1).clamp_max(0) / 0.02, ((y - 0.495) / 0.012) ** 2), 0.85)  # below the jaw
+    jaw = _bump(((y - 0.49 + 0.3 * (z - 0.13)) / 0.012) ** 2) * ((z - 0.05) / 0.03).clamp(0, 1)
+    canvas.shade(jaw, 0.82)  # below the jaw
     if look.freckles:
-        spots = torch.sin(x * 900) * torch.sin(y * 1000 + 300 * x) * torch.sin(z * 700)
-        canvas.shade((spots > 0.35).float() * (cheek + nose).clamp(0, 1) * look.freckles, 0.75)
+        bend = torch.sin(x * 390 + 4 * torch.sin(y * 310))
+        spots = torch.sin(x * 900 + 3 * bend) * torch.sin(y * 1000 + 300 * x - 2 * bend) * torch.sin(z * 700)
+        canvas.shade((spots > 0.4).float() * (cheek + nose).clamp(0, 1) * look.freckles, 0.82)
     _beard(canvas, look)
     _mouth(canvas, look)
     nostril = 0.0035 - (((side - 0.0085) / 1.5) ** 2 + (y - 0.5575) ** 2).sqrt()
@@ -82,8 +84,9 @@ def _mouth(canvas: Canvas, look: Look) -> None:
     t = (x / 0.025).clamp(-1, 1)
     upper = 0.0085 * (1 - t * t) ** 0.6 * (1 - 0.25 * torch.exp(-((x / 0.005) ** 2)))
     lower = 0.0105 * (1 - t * t).sqrt()
-    line = 0.5308
+    line = 0.5305 + 0.0016 * t * t
     distance = torch.minimum(torch.where(y > line, upper, lower) - (y - line).abs(), z - 0.14)
+    distance = torch.minimum(distance, 0.024 - x.abs())
     canvas.over(canvas.soft(distance, 0.002) * 0.85, look.lips)
     slit = torch.minimum(0.0016 - (y - line).abs(), 0.0245 - x.abs())
     canvas.shade(canvas.soft(torch.minimum(slit, z - 0.14)), 0.38)
@@ -98,16 +101,19 @@ def _beard(canvas: Canvas, look: Look) -> None:
         jaw = torch.minimum(line - y, z - 0.055)
         jaw = torch.minimum(jaw, y - 0.482)
         chin_free = (x / 0.028) ** 2 + ((y - 0.531) / 0.0135) ** 2 - 1
-        canvas.over(canvas.soft(torch.minimum(jaw, chin_free * 0.01), 0.01) * look.beard * 0.9, hair)
+        stubble = 0.8 + 0.2 * torch.sin(x * 800 + 5 * torch.sin(y * 300)) * torch.sin(y * 700)
+        share = canvas.soft(torch.minimum(jaw, chin_free * 0.01), 0.014) * stubble
+        canvas.over(share * look.beard * 0.85, hair)
     if look.moustache:
-        lip = torch.minimum(0.0055 - (y - 0.5455).abs(), 0.027 - x.abs())
+        droop = 0.5465 - 0.006 * (x / 0.027) ** 2
+        lip = torch.minimum(0.0052 - 0.0025 * (x / 0.027) ** 2 - (y - droop).abs(), 0.027 - x.abs())
         canvas.over(canvas.soft(torch.minimum(lip, z - 0.14), 0.004) * max(look.beard, 0.35) * 0.9, hair)
 
 
 def _brows(canvas: Canvas, look: Look) -> None:
     x, y, z = canvas.place.unbind(-1)
     side = x.abs()
-    arch = 0.6185 + look.brow_height + 0.10 * (side - 0.014).clamp(0, 0.02) - 0.25 * (side - 0.036).clamp_min(0)
+    arch = 0.6195 + look.brow_height + 0.04 * (side - 0.014).clamp(0, 0.02) - 0.25 * (side - 0.036).clamp_min(0)
     thick = 0.0036 * (1 - ((side - 0.026) / 0.03).clamp(0, 1) * 0.6)
     distance = torch.minimum(thick - (y - arch).abs(), 0.019 - (side - 0.0315).abs())
     share = canvas.soft(torch.minimum(distance, z - 0.1), 0.002) * look.brow
@@ -123,18 +129,19 @@ def _eyes(canvas: Canvas, look: Look, eyes: Tensor) -> None:
     # The lashes: a dark line along the upper lid, a faint one along the lower.
     curve = (1 - ((side - 0.0305) / 0.0185) ** 2).clamp_min(0).sqrt()
     upper, lower = 0.5995 + 0.0078 * curve, 0.5995 - 0.0066 * curve
-    lash = torch.minimum(0.0014 + 0.0006 * look.makeup - (y - upper).abs(), lid)
+    lash = torch.minimum(0.0018 + 0.0008 * look.makeup - (y - upper).abs(), lid)
     canvas.shade(canvas.soft(lash) * (~eyes), 0.22)
     canvas.shade(canvas.soft(torch.minimum(0.0009 - (y - lower).abs(), lid)) * (~eyes), 0.6)
     shadow = _bump(((side - 0.0305) / 0.015) ** 2, ((y - 0.6105) / 0.004) ** 2)
     canvas.shade(shadow * (z > 0.12) * (~eyes), 1 - 0.35 * look.makeup)
     ball = eyes.float()
-    canvas.over(ball, (0.88, 0.86, 0.84))
-    canvas.shade(ball * ((y - 0.6) / 0.012).clamp(0, 1), 0.6)  # the lid's shadow
+    canvas.over(ball, (0.82, 0.80, 0.78))
+    canvas.shade(ball * ((side - 0.0305).abs() / 0.016).clamp(0, 1) ** 2, 0.7)
     across = x - torch.sign(x) * 0.0305 - look.gaze
     radius = (across * across + (y - 0.6) ** 2).sqrt()
-    canvas.over(canvas.soft(0.0068 - radius) * ball, look.iris)
-    canvas.over(canvas.soft(0.0032 - radius) * ball, (0.02, 0.02, 0.02))
+    canvas.over(canvas.soft(0.0077 - radius) * ball, look.iris)
+    canvas.over(canvas.soft(0.0035 - radius) * ball, (0.02, 0.02, 0.02))
+    canvas.shade(ball * ((y - 0.5995) / 0.007).clamp(0, 1), 0.45)  # the lid's shadow
     glint = 0.0012 - ((across - 0.002) ** 2 + (y - 0.603) ** 2).sqrt()
     canvas.over(canvas.soft(glint) * ball * 0.8, (1.0, 1.0, 1.0))
     canvas.shine += ball * 0.2

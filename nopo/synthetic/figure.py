@@ -16,7 +16,7 @@ from torch import Tensor
 from nopo.body.open import OpenBody, load_open_body
 from nopo.body.skeleton import BONES, JOINT_NAMES
 
-PIECES = ("body", "eyes", "skirt", "hair", "hat", "bun", "bag", "collar")
+PIECES = ("body", "eyes", "skirt", "hair", "hat", "bun", "bag", "collar", "mouth")
 GRIDS: dict[str, tuple[int, int]] = {
     "skirt": (49, 15),
     "hair": (33, 13),
@@ -24,6 +24,7 @@ GRIDS: dict[str, tuple[int, int]] = {
     "bun": (15, 9),
     "bag": (17, 9),
     "collar": (33, 6),
+    "mouth": (5, 2),
 }
 """Spare pieces: (points around, points along) of a grid of quads."""
 
@@ -180,11 +181,16 @@ def bones_of(joint: str) -> list[int]:
 
 
 def _shoe_last(body: OpenBody, foot: Tensor) -> Tensor:
-    """[V, 3] displacement from a bare foot to the inside of a shoe: toes grown together, soles flat."""
-    smooth = neighbour_mean(body.mean, body.faces, rounds=40)
-    inflate = vertex_normals(smooth, body.faces) * 0.008
-    wrapped = smooth + inflate
-    wrapped[:, 1] = wrapped[:, 1].clamp_min(float(body.mean[:, 1].min()) - 0.004)
-    toes = ((body.mean[:, 2] - 0.02) / 0.06).clamp(0, 1)
+    """[V, 3] displacement from a bare foot to a shoe: a smooth cap instead of toes, the rest evened out."""
+    smooth = neighbour_mean(body.mean, body.faces, rounds=20)
+    even = smooth + vertex_normals(smooth, body.faces) * 0.008
+    side = body.mean[:, :1].sign()
+    center = torch.cat([0.157 * side, torch.full_like(side, -0.966), torch.full_like(side, 0.115)], 1)
+    arm = body.mean - center
+    radii = torch.tensor([0.053, 0.048, 0.105])
+    cap = center + arm / (arm / radii).norm(dim=-1, keepdim=True).clamp_min(0.05)
+    share = ((body.mean[:, 2:] - 0.085) / 0.04).clamp(0, 1)
+    last = even + share * (cap - even)
+    last[:, 1] = last[:, 1].clamp_min(float(body.mean[:, 1].min()) - 0.004)
     low = ((-0.86 - body.mean[:, 1]) / 0.05).clamp(0, 1)
-    return (wrapped - body.mean) * (foot * low * (0.25 + 0.75 * toes))[:, None]
+    return (last - body.mean) * (foot * low)[:, None]

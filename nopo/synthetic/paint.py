@@ -274,6 +274,10 @@ def _paint_collar(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
     canvas.shade(torch.ones_like(canvas.shine), 0.94)
 
 
+def _paint_mouth(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    canvas.colour = torch.tensor([0.25, 0.08, 0.08], device=canvas.shine.device).expand_as(canvas.place).clone()
+
+
 _GRID_PAINTERS: dict[str, Callable[[_Canvas, Look, Outfit], None]] = {
     "skirt": _paint_skirt,
     "hair": _paint_hair,
@@ -281,4 +285,5 @@ _GRID_PAINTERS: dict[str, Callable[[_Canvas, Look, Outfit], None]] = {
     "bun": _paint_bun,
     "bag": _paint_bag,
     "collar": _paint_collar,
+    "mouth": _paint_mouth,
 }

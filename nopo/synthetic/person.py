@@ -147,5 +147,5 @@ def _cavity(clothed: Tensor, normals: Tensor, figure: Figure) -> Tensor:
     count = len(clothed)
     rise = ((neighbour_mean(clothed, figure.body.faces, rounds=3) - clothed) * normals[:count]).sum(-1)
     out = torch.zeros(len(normals))
-    out[:count] = (rise / 0.004).clamp(0, 1)
+    out[:count] = (rise / 0.006).clamp(0, 1)
     return out

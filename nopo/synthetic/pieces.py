@@ -40,15 +40,15 @@ def make_pieces(
         joints: [55, 3] rest joints.
         trunk: girth of the clothed trunk.
     """
-    pieces = {}
+    pieces = {"mouth": _mouth(figure, surface)}
     if outfit.kind in ("skirt", "dress"):
         pieces["skirt"] = _skirt(figure, outfit, joints, trunk, 0.09, outfit.skirt_hem, outfit.flare, 0.0)
     elif outfit.tail < outfit.hem - 0.02:
         pieces["skirt"] = _skirt(
             figure, outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening
         )
-    if look.style in ("long", "bob") and outfit.collar != "hood_up":
-        pieces["hair"] = _hanging_hair(figure, look, surface, joints)
+    if look.style in ("long", "bob"):
+        pieces["hair"] = _hanging_hair(figure, outfit, look, surface, joints)
     if look.style in ("ponytail", "bun"):
         pieces["bun"] = _bun(look, joints, surface)
     if outfit.hat_kind in ("cap", "brim"):
@@ -56,7 +56,7 @@ def make_pieces(
     if outfit.bag_kind in ("backpack", "shoulder"):
         pieces["bag"] = _bag(outfit, joints, surface, trunk)
     if outfit.collar in ("shirt", "hood", "scarf", "turtle"):
-        pieces["collar"] = _collar(outfit, joints)
+        pieces["collar"] = _collar(figure, outfit, surface, joints)
     return pieces
 
 
@@ -115,35 +115,39 @@ def _skirt(
     return Piece(points, torch.stack([(angle - math.pi) * 0.17, height, z], -1), bones)
 
 
-def _hanging_hair(figure: Figure, look: Look, surface: Tensor, joints: Tensor) -> Piece:
+def _hanging_hair(figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor) -> Piece:
+    """A curtain from the crown over the skull and down behind the ears; 0 of its angle is the back of the head."""
     around, along = GRIDS["hair"]
-    head = joints[15]
-    crown = surface[figure.body.part("head")]
-    top = float(crown[:, 1].max())
+    head, eyes = joints[15], float(joints[23, 1])
+    scalp = surface[figure.body.part("head") & (figure.reference[:, 1] > 0.6)]
+    top, half = float(scalp[:, 1].max()), float(scalp[:, 0].abs().max())
+    behind, middle = float(scalp[:, 2].min()), float(head[2]) - 0.005
     scale = (top - float(head[1])) / 0.153
-    half = float(crown[:, 0].abs().max())
     bob = look.style == "bob"
-    eyes = float(joints[23, 1])
-    low = eyes - (0.09 + 0.1 * look.volume * 0.5 if bob else look.length + 0.05) * scale
-    reach = 2.05 if bob else 2.0 + 0.1 * look.volume
-    angle = torch.linspace(-reach, reach, around)[:, None].expand(-1, along)  # 0 is the back of the head
+    thick = 0.006 + 0.008 * look.volume
+    low = eyes - (0.085 + 0.06 * look.volume if bob else look.length + 0.05) * scale
+    reach = 2.05 + 0.08 * look.volume
+    angle = torch.linspace(-reach, reach, around)[:, None].expand(-1, along)
     t = torch.linspace(0, 1, along)[None].expand(around, -1)
-    start = eyes + 0.055 * scale
-    height = start + (low - start) * t
-    back = 0.083 * scale
-    center = float(head[2]) + 0.01 * scale
-    drop = ((start - height) / (0.14 * scale)).clamp(0, 1)
-    wide = half + 0.012 + 0.012 * look.volume * torch.sin(math.pi * drop * 0.8)
-    x = torch.sin(angle) * wide
-    z = center - torch.cos(angle) * (back + 0.018 + 0.012 * look.volume * drop)
-    waves = 0.004 * torch.sin(angle * 17 + 8 * t) * t
+    over = 0.3  # share of the rows that lie on the skull
+    start = 1.4 if outfit.hat_kind else 0.35
+    polar = start + (math.pi / 2 - start) * (t / over).clamp(0, 1)
+    equator = eyes + 0.035 * scale
+    fall = ((t - over) / (1 - over)).clamp(0, 1)
+    height = equator + (top + 0.5 * thick - equator) * torch.cos(polar) - (equator - low) * fall
+    # The front edge comes forward on its way down, so that the forehead stays free.
+    spread = angle * (0.72 + 0.28 * (t / over).clamp(0, 1))
+    wide = (half + thick) * torch.sin(polar) + 0.014 * look.volume * torch.sin(math.pi * fall * 0.8)
+    deep = (middle - behind + thick) * torch.sin(polar) + 0.01 * look.volume * fall
+    strands = 0.0025 * torch.sin(angle * 15 + 6 * t + 9 * look.volume) * (0.4 + fall)
+    x = torch.sin(spread) * (wide + strands)
+    z = middle - torch.cos(spread) * (deep + strands)
     # Below the neck hair lies on the back and shoulders.
-    spine = float(joints[9, 2])
     lying = _smooth((float(joints[12, 1]) + 0.02 - height) / 0.09)
-    resting = spine - 0.135 - 0.02 * look.volume + 0.1 * (x.abs() / 0.12) ** 2
-    side = (angle.abs() > 1.45).float() * 0.2
-    z = z * (1 - lying) + torch.minimum(z, resting) * lying * (1 - side) + z * lying * side + waves
-    points = torch.stack([x * (1 - 0.12 * lying) + waves, height, z], -1)
+    resting = float(joints[9, 2]) - 0.135 - 0.02 * look.volume + 0.1 * (x.abs() / 0.12) ** 2
+    before = (angle.abs() > 1.5).float() * 0.9  # locks that fall in front of the shoulders keep their place
+    z = z + (torch.minimum(z, resting) - z) * lying * (1 - before)
+    points = torch.stack([x * (1 - 0.12 * lying), height, z], -1)
     neck = _smooth((float(head[1]) + 0.02 - height) / 0.1)
     back_share = _smooth((float(joints[12, 1]) + 0.03 - height) / 0.12)
     bones = _blend(
@@ -213,25 +217,45 @@ def _bag(outfit: Outfit, joints: Tensor, surface: Tensor, trunk: Girth) -> Piece
     return _rigid(_ellipsoid("bag", center, (0.05, 0.11, 0.15), 0.4), "pelvis")
 
 
-def _collar(outfit: Outfit, joints: Tensor) -> Piece:
+def _collar(figure: Figure, outfit: Outfit, surface: Tensor, joints: Tensor) -> Piece:
     around, along = GRIDS["collar"]
-    gap = {"shirt": 0.22, "hood": 0.45, "scarf": 0.0, "turtle": 0.0}[outfit.collar]
+    gap = {"shirt": 0.2, "hood": 0.4, "scarf": 0.0, "turtle": 0.0}[outfit.collar]
     angle = torch.linspace(gap, 2 * math.pi - gap, around)[:, None].expand(-1, along)
     t = torch.linspace(0, 1, along)[None].expand(around, -1)
     back = 0.5 - 0.5 * torch.cos(angle)  # 0 in front, 1 behind
-    if outfit.collar == "scarf":
-        radius, height = 0.075 + 0.03 * torch.sin(math.pi * t), -0.05 + 0.085 * t + 0.02 * back
-    elif outfit.collar == "hood":
-        radius = 0.082 + (0.02 + 0.05 * back) * torch.sin(math.pi * t)
-        height = -0.055 + (0.06 + 0.05 * back) * t + 0.015 * back
-    elif outfit.collar == "turtle":
-        radius, height = 0.064 + 0.004 * torch.cos(3 * math.pi * t), -0.045 + 0.08 * t + 0.02 * back
-    else:
-        radius = 0.066 + 0.022 * t**2
-        height = -0.045 + 0.04 * torch.sin(math.pi * 0.75 * t) + 0.022 * back
+    near = (figure.reference[:, 1] > 0.39) & (figure.reference[:, 1] < 0.53) & (figure.reference[:, 0].abs() < 0.1)
+    near &= ~figure.body.part("face", "lips", "ears")
     neck = joints[12]
-    x, z = torch.sin(angle) * radius, torch.cos(angle) * radius * 1.05
-    points = torch.stack([neck[0] + x, neck[1] + height + 0.005, neck[2] - 0.012 * (1 - back) * 0 + z], -1)
-    share = torch.full_like(t, 0.55)
-    bones = _blend((share, _bone("spine3")), (1 - share, _bone("neck")))
-    return Piece(points, torch.stack([(angle - math.pi) * 0.08, height, z], -1), bones)
+    center = (float(neck[0]), float(neck[2]) - 0.012)
+    girth = Girth.measure(surface[near], center, float(neck[1]) - 0.1)
+    foot = float(neck[1]) - 0.042 + 0.04 * back  # where the collar leaves the cloth
+    base = girth.lookup(foot + 0.025, angle).clamp_max(0.085)  # the neck, not the shoulders
+    if outfit.collar == "scarf":
+        radius = base + 0.004 + 0.03 * torch.sin(math.pi * t)
+        height = foot - 0.02 + 0.075 * t
+    elif outfit.collar == "hood":
+        radius = base + 0.004 + (0.022 + 0.045 * back) * torch.sin(math.pi * 0.98 * t) ** 0.8 + 0.01 * t
+        height = foot - 0.02 + (0.05 + 0.04 * back) * t
+    elif outfit.collar == "turtle":
+        radius, height = base + 0.006 + 0.003 * torch.cos(3 * math.pi * t), foot - 0.02 + 0.07 * t
+    else:  # a shirt: up the neck and folded down outside
+        radius = base + 0.004 + 0.022 * t**2
+        height = foot - 0.012 + 0.048 * torch.sin(math.pi * 0.8 * t)
+    x, z = torch.sin(angle) * radius, torch.cos(angle) * radius
+    points = torch.stack([center[0] + x, height, center[1] + z], -1)
+    collar_ring = (figure.reference[:, 1] - 0.445).abs() < 0.012
+    weights = figure.body.bone_weights[collar_ring & near].mean(0)
+    return Piece(points, torch.stack([(angle - math.pi) * 0.08, height, z], -1), weights.expand(around, along, -1))
+
+
+def _mouth(figure: Figure, surface: Tensor) -> Piece:
+    """A dark plane behind the lips, so that nobody sees through a mouth."""
+    around, along = GRIDS["mouth"]
+    lips = figure.body.part("lips")
+    low, high = surface[lips].amin(0), surface[lips].amax(0)
+    t = torch.linspace(0.08, 0.92, around)[:, None].expand(-1, along)
+    u = torch.linspace(0.2, 0.8, along)[None].expand(around, -1)
+    curve = 0.006 + 0.35 * (high[2] - low[2]) * (2 * t - 1) ** 2
+    points = torch.stack([low[0] + (high[0] - low[0]) * t, low[1] + (high[1] - low[1]) * u, high[2] - 0.004 - curve], -1)
+    weights = figure.body.bone_weights[lips].mean(0)
+    return Piece(points, points, weights.expand(around, along, -1))

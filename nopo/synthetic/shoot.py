@@ -78,7 +78,7 @@ def expose(person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, 
     place = looked_up[:, :3]
     normal = fragments.interpolate(posed.normals, mesh.faces)
     piece = mesh.piece[fragments.face]
-    openness = 1 - 0.45 * looked_up[:, 3] - 0.5 * _contact(fragments)
+    openness = 1 - 0.4 * looked_up[:, 3] - 0.5 * _contact(fragments)
     footprint = float((fragments.depth / K[fragments.image, 0, 0]).mean()) if len(piece) else 1.0
     painted = paint(person.look, person.outfit, place, piece, footprint)
     folds = _wrinkles(place, person.outfit.folds_waves, painted.wrinkle)

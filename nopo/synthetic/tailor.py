@@ -204,8 +204,10 @@ def _pad_head(
     head = joints[15] + torch.tensor([0.0, 0.06, 0.0])
     radial = torch.nn.functional.normalize(skin - head, dim=-1)
     ears = figure.body.part("ears").float() * 0.8
-    hair = edge(hair_cover(look, reference), 0.012) * (1 - ears)
     depth = _HAIR_DEPTH[look.style] * look.volume
+    # Round at the hairline, as if the depth were the radius of the hair's edge.
+    ramp = ((hair_cover(look, reference) + 0.004) / (0.008 + 1.3 * depth)).clamp(0, 1)
+    hair = torch.sin(ramp * math.pi / 2) * (1 - ears)
     waves = torch.sin(reference @ torch.tensor([80.0, 60.0, 95.0]) + 9 * look.volume)
     rise = ((reference[:, 1] - 0.56) / 0.1).clamp(0.15, 1)  # thin at the nape, thick on top
     if look.style == "afro":
@@ -219,7 +221,7 @@ def _pad_head(
     elif outfit.hat_kind == "brim":
         tall_map = tall + 0.035 * ((reference[:, 1] - 0.68) / 0.02).clamp(0, 1)
     else:
-        tall_map = torch.full_like(depth, tall) if isinstance(depth, Tensor) else torch.tensor(tall)
+        tall_map = torch.full_like(crown, tall)
     depth_map = depth_map + tall_map * crown
     direction = torch.nn.functional.normalize(radial + normals, dim=-1)
     surface += direction * depth_map[:, None]
