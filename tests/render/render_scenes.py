@@ -55,3 +55,13 @@ def frontal(width: int, height: int, dtype: torch.dtype = torch.float32) -> Came
     f_px = 1.1 * min(width, height)
     K = torch.tensor([[f_px, 0, width / 2 + 1.3], [0, 0.95 * f_px, height / 2 - 0.7], [0, 0, 1]], dtype=dtype)
     return Camera(K, viewmat, width, height)
+
+
+def scene_b() -> tuple[list[Gaussians], list[Camera], torch.Tensor, list[torch.Tensor], dict[str, torch.Tensor]]:
+    """A skinned cloud in two poses: Gaussians, cameras, background (3,), covariance focals, expected pictures."""
+    data = np.load(DATA / "golden_render_b.npz")
+    t = {key[2:]: torch.from_numpy(np.asarray(data[key])) for key in data.files}
+    sh = t["harmonics"].mT.contiguous()
+    clouds = [Gaussians(m, c, t["opacities"], sh) for m, c in zip(t["means"], t["covariances"], strict=True)]
+    cameras = [camera_of(c2w, K, 128) for c2w, K in zip(data["B.c2w"], data["B.K"], strict=True)]
+    return clouds, cameras, t["bg"], [ray_angle_focal(K, 128) for K in data["B.K"]], t
