@@ -21,13 +21,18 @@ def sentence(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_help_is_quick_and_imports_nothing_heavy() -> None:
-    heavy = "{'torch', 'numpy', 'gradio', 'numba', 'PIL'}"
-    code = f"import sys; from nopo.cli import build_parser; build_parser().format_help(); assert not {heavy} & set(sys.modules)"
+    code = (
+        "import sys; from nopo.cli import build_parser; build_parser().format_help();"
+        "assert not {'torch', 'numpy', 'gradio', 'numba', 'PIL'} & set(sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-    start = time.perf_counter()
-    shown = subprocess.run([sys.executable, "-m", "nopo", "--help"], capture_output=True, text=True)
-    assert time.perf_counter() - start < 0.5 or time.perf_counter() - start < 2  # the second on a busy machine
-    assert shown.returncode == 0
+    seconds = []
+    for _ in range(3):  # the quickest counts: the machine may be busy
+        start = time.perf_counter()
+        shown = subprocess.run([sys.executable, "-m", "nopo", "--help"], capture_output=True, text=True)
+        seconds.append(time.perf_counter() - start)
+        assert shown.returncode == 0
+    assert min(seconds) < 0.5
     for command in ("reconstruct", "render", "animate", "info", "train", "evaluate", "prepare"):
         assert command in shown.stdout
 

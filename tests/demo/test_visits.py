@@ -1,0 +1,47 @@
+import pytest
+
+from nopo.demo import visits as visits_module
+from nopo.demo.visits import Visits
+from nopo.errors import Cancelled
+
+
+def test_each_visitor_has_a_folder_of_their_own_that_goes_with_them() -> None:
+    visits = Visits()
+    amy, bob = visits.of("amy"), visits.of("bob")
+    assert visits.of("amy") is amy and amy.folder != bob.folder
+    amy.avatar.write_bytes(b"x")
+    visits.end("amy")
+    assert not amy.folder.exists() and bob.folder.is_dir()
+    visits.end_all()
+    assert not bob.folder.exists()
+    visits.end("nobody")
+
+
+def test_leaving_stops_the_work_in_progress() -> None:
+    visits = Visits()
+    visit = visits.of("amy")
+    visit.check()
+    visits.end("amy")
+    with pytest.raises(Cancelled):
+        visit.check()
+
+
+def test_stopping_lasts_until_the_next_start() -> None:
+    visits = Visits()
+    visit = visits.of("amy")
+    visit.stop()
+    with pytest.raises(Cancelled):
+        visit.check()
+    visit.start()
+    visit.check()
+    visits.end_all()
+
+
+def test_visits_that_never_said_goodbye_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    visits = Visits()
+    old = visits.of("amy")
+    old.last_seen -= visits_module.FORGOTTEN_AFTER_S + 1
+    visits.of("bob")
+    assert not old.folder.exists()
+    assert visits.of("amy") is not old
+    visits.end_all()
