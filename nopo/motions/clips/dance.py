@@ -50,11 +50,11 @@ def dance(rest_joints: Tensor) -> Motion:
         sway = sign * swing(half, 1.0, peak=0.13)
         figure.arm(
             side,
-            lower=66 - 70 * up + 10 * up * sway,
+            lower=66 - 98 * up + 12 * up * sway,
             forward=(12 + 24 * pump) * (1 - up) + 6 * up,
             across=18 * up,
             roll=16 - 98 * up + 14 * up * sway,
-            elbow=72 + 14 * pump * (1 - up) + 12 * up + 6 * bounce,
+            elbow=72 + 14 * pump * (1 - up) - 14 * up + 6 * bounce,
             wrist=8 + 7 * swing(phase, 1.0, peak=0.03, cycles=8),
             shrug=2 * bounce + 3 * up,
         )

@@ -90,7 +90,7 @@ def bow(rest_joints: Tensor) -> Motion:
     down = keys(phase, [(0.1, 0.0), (0.4, 1.0), (0.55, 1.0), (0.9, 0.0)])
     late = keys(phase, [(0.13, 0.0), (0.44, 1.0), (0.58, 1.0), (0.94, 0.0)])
     stand(figure, closer=0.09, toes_out=9.0)
-    figure.pelvis = {"y": -0.006 - 0.012 * down, "z": 0.01 - 0.1 * down, "pitch": 28 * down}
+    figure.pelvis = {"y": -0.006 + 0.02 * down, "z": 0.01 - 0.1 * down, "pitch": 28 * down}
     figure.spine = {"bend": 1 + 24 * down}
     figure.head = {"follow": 0.15 + 0.85 * down, "nod": 1 + 12 * late}
     figure.both("arm", lower=77.0, forward=3 + 16 * down, roll=14.0, elbow=16 + 4 * late)
@@ -138,7 +138,7 @@ def clap(rest_joints: Tensor) -> Motion:
             at=(0.012 + 0.115 * (1 - together), -0.16 + over + 0.015 * (1 - together), 0.30),
             elbow=(0.75, -0.65, -0.25),
             palm=(-1.0, 0.1 + over * 4, 0.0),
-            fingers=(0.0 + 0.18 * (1 - together), 0.62 + over * 4, 0.75),
+            fingers=(0.18 * (1 - together), 0.62 + over * 4, 0.75),
         )
         figure.hand(side, "flat")
     figure.spine["bend"] = 3 + 0.8 * together

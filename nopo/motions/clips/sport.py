@@ -50,35 +50,31 @@ def jumping_jack(rest_joints: Tensor) -> Motion:
 
 def boxing(rest_joints: Tensor) -> Motion:
     """Left foot forward, guard up: jab, jab, cross."""
-    figure = Figure(seconds=3.0, rest_joints=rest_joints)
+    figure = Figure(seconds=3.4, rest_joints=rest_joints)
     phase = figure.phase
     jab = keys(
         phase, [(0.06, 0.0), (0.13, 1.0), (0.15, 1.0), (0.25, 0.0), (0.30, 0.0), (0.37, 1.0), (0.39, 1.0), (0.49, 0.0)]
     )
     cross = keys(phase, [(0.52, 0.0), (0.62, 1.0), (0.645, 1.0), (0.8, 0.0)])
     bounce = swing(phase, 1.0, peak=0.1, cycles=6)
-    figure.foot("left", x=-0.03, z=0.2, yaw=-12.0, pitch=2.0 + 0 * phase)
-    figure.foot("right", x=0.02, z=-0.2, yaw=42 - 0 * phase, pitch=14 + 12 * cross)
+    figure.foot("left", x=-0.03, z=0.2, yaw=-12.0)
+    figure.foot("right", x=0.02, z=-0.2, yaw=42.0, pitch=14 + 12 * cross)
     figure.pelvis = {
         "y": -0.085 - 0.008 * bounce - 0.02 * cross,
-        "z": 0.0 + 0.035 * jab + 0.07 * cross,
+        "z": 0.035 * jab + 0.07 * cross,
         "yaw": -24 - 4 * jab + 34 * cross,
         "pitch": 5.0,
     }
     figure.spine = {"bend": 11 + 2 * cross, "twist": -6 - 12 * jab + 26 * cross, "lean": 3 * jab - 4 * cross}
     figure.head = {"nod": 7.0, "yaw": -2.0, "tilt": 2 * jab - 3 * cross, "follow": 0.05}
-    for side, punch in (("left", jab), ("right", cross)):
-        sign = 1.0 if side == "left" else -1.0
+    # Both fists go to the same point ahead, which a chest turned away sees outwards.
+    for side, punch, outwards, ahead in (("left", jab, 0.33, 0.2), ("right", cross, 0.16, 0.23)):
         figure.reach(
             side,
-            at=(
-                0.085 + (0.02 + 0.02 * sign) * punch,
-                0.06 + 0.01 * punch + 0.006 * bounce,
-                0.2 + 0.25 * punch,
-            ),
+            at=(0.085 + outwards * punch, 0.06 + 0.01 * punch + 0.006 * bounce, 0.2 + ahead * punch),
             elbow=(0.35 + 0.5 * punch, -0.9 + 0.3 * punch, -0.1),
             palm=(-1 + 0.95 * punch, -0.15 - 0.85 * punch, -0.35 + 0.35 * punch),
-            fingers=(-0.15 + 0.1 * punch, 0.8 - 0.8 * punch, 0.5 + 0.5 * punch),
+            fingers=(-0.15 + 3 * outwards * punch, 0.8 - 0.8 * punch, 0.5 + 0.5 * punch),
         )
         figure.hand(side, "fist")
     return solve(figure)
@@ -88,8 +84,8 @@ def kick(rest_joints: Tensor) -> Motion:
     """A front kick with the right leg, hands in guard."""
     figure = Figure(seconds=2.8, rest_joints=rest_joints, max_reach=0.99)
     phase = figure.phase
-    lift = keys(phase, [(0.14, 0.0), (0.32, 0.46), (0.42, 0.66), (0.45, 0.66), (0.55, 0.44), (0.76, 0.0)])
-    ahead = keys(phase, [(0.12, -0.16), (0.32, 0.2), (0.42, 0.66), (0.45, 0.66), (0.55, 0.22), (0.76, -0.16)])
+    lift = keys(phase, [(0.14, 0.0), (0.32, 0.46), (0.42, 0.74), (0.45, 0.74), (0.55, 0.44), (0.76, 0.0)])
+    ahead = keys(phase, [(0.12, -0.16), (0.32, 0.2), (0.42, 0.9), (0.45, 0.9), (0.55, 0.22), (0.76, -0.16)])
     pitch = keys(
         phase,
         [(0.06, 8.0), (0.16, 34.0), (0.3, 14.0), (0.42, -48.0), (0.46, -48.0), (0.56, 12.0), (0.7, 22.0), (0.77, 8.0)],
@@ -101,7 +97,7 @@ def kick(rest_joints: Tensor) -> Motion:
         "x": 0.03 + 0.035 * up,
         "y": -0.055 - 0.005 * up,
         "z": -0.01 + 0.05 * up,
-        "pitch": 3 - 19 * up,
+        "pitch": 3 - 22 * up,
         "yaw": -8 + 20 * up,
         "roll": -4 * up,
     }
@@ -110,7 +106,7 @@ def kick(rest_joints: Tensor) -> Motion:
     for side, sign in (("left", 1.0), ("right", -1.0)):
         figure.reach(
             side,
-            at=(0.1 + 0.05 * up, 0.03 - (0.03 - 0.03 * sign) * up - 0.1 * up * (sign < 0), 0.23 - 0.02 * up),
+            at=(0.1 + 0.05 * up, 0.03 - (0.08 - 0.08 * sign) * up, 0.23 - 0.02 * up),
             elbow=(0.45, -0.85, -0.1),
             palm=(-1.0, -0.1, -0.3),
             fingers=(-0.15, 0.85, 0.5),
