@@ -27,8 +27,10 @@ REACH = (0.025, 0.05)
 COVERED = (0.015, 0.03)
 """Metres; the same for "an image Gaussian already covers this place" (averages lie up to a centimetre off)."""
 
-SMOOTHING = 0.3
-"""Width of the average over seen points, in distances to the nearest of them (at least half a voxel)."""
+SMOOTHING = 0.5
+"""Width of the average over seen points, in distances to the nearest of them (at least half a voxel). Measured on
+synthetic people with true positions: hidden texels are off by 0.11 in sRGB, 0.115 without the mirror, 0.17 if all take
+the mean seen colour; from 0.3 to 0.6 hardly anything changes."""
 
 MIN_EXPONENT = -40.0
 """Smaller weights are nothing, and the denormal numbers they would be are slow."""
