@@ -75,6 +75,8 @@ FIGURE = (
 
 CSS = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.gradio-container .main { min-width: 0; width: 100%; box-sizing: border-box; }
+.grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
 .html-container { padding: 0 !important; }
 .masthead { padding: 20px 0 4px; }
 .masthead h1 { font-size: 46px; line-height: 1; letter-spacing: -0.045em; font-weight: 700; margin: 0; }
