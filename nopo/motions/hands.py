@@ -13,14 +13,13 @@ SHAPES: dict[str, tuple[tuple[float, float, float], ...]] = {
     "relaxed": ((14, 22, 12), (18, 26, 14), (26, 30, 16), (22, 28, 15), (8, 10, 12)),
     "spread": ((-4, 4, 3), (-4, 4, 3), (-4, 6, 4), (-4, 4, 3), (-8, 2, 2)),
     "loose fist": ((45, 60, 35), (50, 62, 36), (58, 62, 36), (54, 62, 36), (16, 28, 30)),
-    "fist": ((74, 92, 55), (78, 94, 55), (82, 92, 55), (80, 94, 55), (24, 38, 48)),
-    "point": ((2, 6, 4), (74, 92, 55), (82, 92, 55), (80, 94, 55), (24, 38, 48)),
+    "fist": ((74, 92, 55), (78, 94, 55), (82, 92, 55), (80, 94, 55), (22, 36, 42)),
 }
 
-# Sideways spread of the first joints, degrees away from the middle finger, for an open hand.
-_FAN = {"spread": (9.0, 1.0, -16.0, -8.0), "flat": (2.0, 0.0, -4.0, -2.0), "relaxed": (3.0, 0.0, -6.0, -3.0)}
-# The thumb closes about a slanted axis: across the palm and a little under it (left hand, palm down).
-_THUMB_AXIS = torch.nn.functional.normalize(torch.tensor([-0.35, 0.75, -0.55], dtype=torch.float64), dim=0)
+# Sideways turn of the first joints, degrees: index and pinky away from the middle finger have opposite signs.
+_FAN = {"spread": (9.0, 1.0, -16.0, -8.0), "flat": (-5.0, 0.0, 10.0, 5.0), "relaxed": (-2.0, 0.0, 4.0, 2.0)}
+# The thumb closes under the palm, about a slanted axis (left hand, palm down).
+_THUMB_AXIS = torch.nn.functional.normalize(torch.tensor([0.45, 0.87, 0.2], dtype=torch.float64), dim=0)
 
 
 def left_hand(shape: str) -> Tensor:
