@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -13,11 +14,12 @@ from torch import Tensor
 from nopo.camera import Camera
 from nopo.errors import RenderError
 from nopo.gaussians import Gaussians
+from nopo.render import cuda
 from nopo.render.settings import Rendering, Settings
 
 LOGGER = logging.getLogger(__name__)
 
-Backend = Literal["auto", "cpu", "plain", "reference"]
+Backend = Literal["auto", "gsplat", "cpu", "plain", "reference"]
 # (gaussians, camera, settings, background (3,), covariance focal lengths) -> rgb, alpha, depth (H, W, 3 or 1)
 Rasterizer = Callable[[Gaussians, Camera, Settings, Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor]]
 
@@ -42,8 +44,10 @@ def render(
         gaussians: N Gaussians, world frame, metres.
         cameras: one camera, or C of equal picture size.
         background: (3,) or (C, 3) colour; black when None.
-        backend: "cpu" compiled with numba; "plain" its short scalar twin; "reference" plain torch, slow, any float
-            type; "auto" takes the fastest one that works for the Gaussians' device.
+        backend: "gsplat" on CUDA (see `nopo.render.cuda` for its small differences); "cpu" compiled with numba;
+            "plain" its short scalar twin; "reference" plain torch, slow, any float type and device. "auto" takes
+            gsplat for Gaussians on CUDA where it works and can do what is asked for, else "cpu", which also takes
+            Gaussians from CUDA and brings the pictures back.
         tile_cut: draw a Gaussian only in the 16×16 tiles that its 3-sigma square touches, as the original's CUDA
             kernel does; off, every pixel where its alpha reaches 1/255 gets it.
         sh_degree: degree to evaluate; by default the Gaussians' own, but at most 3: the kernel that the published
@@ -55,7 +59,8 @@ def render(
             a picture per worker).
 
     Raises:
-        RenderError: no camera, cameras of several sizes, or an argument out of range.
+        RenderError: no camera, cameras of several sizes, an argument out of range, or not for this backend.
+        DependencyError: backend is "gsplat", and it does not work here.
     """
     views = [cameras] if isinstance(cameras, Camera) else list(cameras)
     settings = _settings(gaussians, views, sh_degree, max_alpha, tile_cut, threads)
@@ -64,14 +69,46 @@ def render(
     if cov_focal is not None:
         focals = cov_focal.to(like.device).expand(len(views), 2).unbind(0)
     views = [view.to(like.device) for view in views]
-    colours = _background(background, len(views), like).unbind(0)
+    colours = _background(background, len(views), like)
 
+    if backend == "auto":
+        on_cuda = like.is_cuda and not tile_cut and cov_focal is None
+        backend = "gsplat" if on_cuda and cuda.available() else "cpu"
+    if backend == "gsplat":
+        cuda.require()
+        if tile_cut or cov_focal is not None or not like.is_cuda:
+            raise RenderError("gsplat takes Gaussians on CUDA, and neither tile_cut nor cov_focal; use backend cpu.")
+        return cuda.rasterize(gaussians, views, settings, colours)
     rasterize = _rasterizer(backend)
     pictures = [
         rasterize(gaussians, view, settings, colour, focal)
         for view, colour, focal in zip(views, colours, focals, strict=True)
     ]
     return Rendering(*(_batch(channel) for channel in zip(*pictures, strict=True)))
+
+
+def warm_up(*, gradients: bool = False) -> None:
+    """Compile what a picture needs, and keep it on disk: 5 to 15 seconds on a CPU at the first start, then instant.
+
+    With a CUDA device, gsplat may compile as well, for minutes.
+
+    To be called at installation or at the start of a server, never in the middle of a visitor's request.
+
+    Args:
+        gradients: compile the backward pass as well.
+    """
+    start = time.perf_counter()
+    means, sh = torch.zeros(8, 3), torch.zeros(8, 1, 3)
+    cloud = Gaussians(means.requires_grad_(gradients), 0.01 * torch.eye(3).expand(8, 3, 3), torch.full((8,), 0.5), sh)
+    viewmat = torch.eye(4)
+    viewmat[2, 3] = 2.0
+    camera = Camera(torch.tensor([[16.0, 0, 8], [0, 16, 8], [0, 0, 1]]), viewmat, 16, 16)
+    pictures = render(cloud, camera, backend="cpu", threads=1)
+    if gradients:
+        pictures.rgb.sum().backward()
+    LOGGER.info("The CPU renderer is compiled (%.1f s).", time.perf_counter() - start)
+    if torch.cuda.is_available():
+        cuda.available()
 
 
 def _batch(pictures: Sequence[Tensor]) -> Tensor:
@@ -117,7 +154,7 @@ def _background(background: Tensor | Sequence[float] | None, num_views: int, lik
 
 def _rasterizer(backend: Backend) -> Rasterizer:
     """The function that draws one picture."""
-    if backend in ("auto", "cpu"):
+    if backend == "cpu":
         from nopo.render import vector
 
         return vector.rasterize
@@ -129,4 +166,4 @@ def _rasterizer(backend: Backend) -> Rasterizer:
         from nopo.render import reference
 
         return reference.rasterize
-    raise RenderError(f"backend must be auto, cpu, plain or reference, not {backend}.")
+    raise RenderError(f"backend must be auto, gsplat, cpu, plain or reference, not {backend}.")
