@@ -8,13 +8,17 @@ import sys
 
 from nopo.commands.bars import bars
 from nopo.evaluate.open_model import as_text, evaluate_open
+from nopo.evaluate.sheet import write_sheet
+from nopo.pipeline import Pipeline
 
 
 def run(args: argparse.Namespace) -> None:
-    """Print the figures, and write them to a file if one is named."""
+    """Print the figures; write them and a sheet of pictures where asked."""
     with bars(args.quiet) as progress:
         table = evaluate_open(args.model, args.subjects, args.seed, args.device, photos=args.photos, progress=progress)
     if args.json:
-        about = {"model": args.model, "subjects": args.subjects, "seed": args.seed}
-        args.json.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
-    sys.stdout.write(as_text(table) + "\n")
+        args.json.write_text(json.dumps(table, indent=2) + "\n")
+    if args.sheet:
+        write_sheet(args.sheet, Pipeline.load(args.model, args.device), seed=args.seed)
+    if not args.quiet:
+        sys.stdout.write(as_text(table) + "\n")

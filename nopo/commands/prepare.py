@@ -7,13 +7,15 @@ from pathlib import Path
 
 from nopo.errors import ExportError
 
+EXAMPLES = Path("examples/photos")
+
 
 def run(args: argparse.Namespace) -> None:
-    """Write a sheet of people, or the files of examples/."""
+    """Write a sheet of people, or the photos of examples/."""
     if args.what == "examples":
-        from nopo.synthetic.examples import write_examples
+        from nopo.synthetic.examples import make_examples
 
-        write_examples(Path("examples"))
+        make_examples(EXAMPLES)
         return
     from nopo.synthetic.sheet import write_sheet
 
