@@ -186,3 +186,14 @@ def test_autocast_keeps_the_geometry_in_float32(preset):
             assert float((value - expected).norm() / expected.norm()) < 0.1
         assert branch.covars.dtype == torch.float32
         assert bool((torch.linalg.eigvalsh(branch.covars.double()) > 0).all())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_covariances_can_be_left_out(preset):
+    network, template = small_network(preset), small_template()
+    images, masks = (x[None] for x in small_views(2))
+    full, lean = (network.forward_batch(images, masks, template, covars=covars) for covars in (True, False))
+    for a, b in ((full.image, lean.image), (full.template, lean.template)):
+        assert b.covars.shape == a.covars.shape and not bool(b.covars.any())
+        close(a.means, b.means)
+        close(a.sh, b.sh)
