@@ -12,7 +12,7 @@ class Progress(Protocol):
     """
 
     def __call__(self, stage: str, done: int, total: int) -> None:
-        """`done` of `total` units of `stage` ("preprocess", "encode", "render") are finished."""
+        """`done` of `total` units of `stage` ("preprocess", "encode", "render", "evaluate") are finished."""
 
 
 def silent(stage: str, done: int, total: int) -> None:

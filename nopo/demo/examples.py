@@ -9,10 +9,9 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 
 
 def example_people(folder: Path = FOLDER) -> dict[str, list[str]]:
-    """Photos by person: one folder each, or files named PERSON_1.jpg, PERSON_2.jpg in one folder."""
+    """Photos by person, one folder each."""
     people: dict[str, list[str]] = {}
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(folder.glob("*/*")):
         if path.suffix.lower() in SUFFIXES:
-            person = path.parent.name if path.parent != folder else path.stem.rpartition("_")[0] or path.stem
-            people.setdefault(person, []).append(str(path))
+            people.setdefault(path.parent.name, []).append(str(path))
     return people
