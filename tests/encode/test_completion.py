@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nopo.encode import Branch
+from nopo.encode import Branch, completion
 from nopo.encode.completion import complete_template, fill
 
 RED, GREEN, BLUE = torch.eye(3)
@@ -64,3 +64,16 @@ def test_covered_texels_are_thinned_and_matte_edges_give_no_colour():
 def test_nobody_in_the_photo_leaves_the_template():
     template = branch(torch.rand(5, 3), torch.rand(5, 3))
     assert complete_template(template, branch(torch.rand(4, 3), torch.rand(4, 3), torch.zeros(4))) is template
+
+
+def test_smooth_nearest_neighbour_is_its_definition():
+    torch.manual_seed(0)
+    queries, points, colours, weights = torch.randn(300, 3), torch.randn(200, 3), torch.rand(200, 3), torch.rand(200)
+    squared = torch.cdist(queries.double(), points.double()).square()
+    nearest = squared.amin(1, keepdim=True)
+    width = (completion.SMOOTHING * nearest.sqrt()).clamp_min(completion.VOXEL / 2)
+    kernel = (-(squared - nearest) / (2 * width**2)).exp() * weights
+    expected = (kernel @ colours.double()) / kernel.sum(1, keepdim=True)
+    found, distance = completion._average_nearby(queries, points, colours, weights)
+    torch.testing.assert_close(found.double(), expected, atol=1e-3, rtol=0)
+    torch.testing.assert_close(distance.double(), nearest.sqrt().squeeze(1), atol=1e-4, rtol=0)
