@@ -17,7 +17,8 @@ def run(args: argparse.Namespace) -> None:
     with bars(args.quiet) as progress:
         table = evaluate_open(args.model, args.subjects, args.seed, args.device, photos=args.photos, progress=progress)
     if args.json:
-        args.json.write_text(json.dumps(table, indent=2) + "\n")
+        about = {"model": args.model, "subjects": args.subjects, "seed": args.seed}
+        args.json.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
     if args.sheet:
         write_sheet(args.sheet, Pipeline.load(args.model, args.device), seed=args.seed)
     if not args.quiet:
