@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, models, register_model
 
 WIDTH = 8
 F32, I1, I8, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
@@ -26,6 +27,22 @@ F32X8, I32X8, F64X8 = ir.VectorType(F32, WIDTH), ir.VectorType(I32, WIDTH), ir.V
 RELAXED = ("reassoc", "contract", "arcp", "afn", "nsz")
 STRICT = ()
 FloatOrLanes = Any  # a Python number or Lanes
+
+
+class LanesType(types.Type):
+    """Eight float32 as a variable of a numba function: it stays in a register from one emitted call to the next."""
+
+    def __init__(self) -> None:
+        super().__init__(name="eight_float32")
+
+
+LANES = LanesType()
+
+
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, F32X8)
 
 
 class Lanes:

@@ -22,6 +22,7 @@ from nopo.render.lanes import (
     I8,
     I32,
     I32X8,
+    LANES,
     STRICT,
     WIDTH,
     Lanes,
@@ -38,7 +39,8 @@ Array = np.ndarray
 BAND_ROWS = 8
 FORWARD = 5  # vectors of a row: T, red, green, blue, depth
 BACKWARD = 6  # vectors of a row: T, rest, and the gradients of red, green, blue, depth
-SUMS = 12  # floats of a splat's gradient sums, the last two unused
+TOTALS = 10  # gradient sums of a splat, see `blend_grad`
+SUMS = 12  # floats that they take in memory
 LOG2_E = np.float32(math.log2(math.e))
 _BLOCK = BAND_ROWS * FORWARD * WIDTH  # floats of a block on the way forward
 _UNTOUCHED = np.uint32(0x100)  # in place of a block's byte of open rows, before its first splat
@@ -124,49 +126,59 @@ def _blend8(typing, band, place, left, a, b_dy, base, red, green, blue, depth, m
 
 
 @emitted
-def _blend8_grad(typing, band, place, sums, left, dy, a, b_dy, base, red, green, blue, depth, max_alpha):  # type: ignore[no-untyped-def]
-    """The same pixels again, adding to sums, 10 vectors: see `blend_grad`."""
+def _blend8_grad(typing, band, place, totals, left, dy, a, b_dy, base, red, green, blue, depth, max_alpha):  # type: ignore[no-untyped-def]
+    """The same pixels again: (1 when all are finished, the totals with what these pixels add); see `blend_grad`."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
-        totals = data_pointer(context, builder, signature.args[2], args[2])
+        sums = [Lanes(builder, value, STRICT) for value in cgutils.unpack_tuple(builder, args[2], TOTALS)]
+        dy = spread(builder, args[4], STRICT)
         transmittance = load(builder, pointer, 0, STRICT)
         row = _Row(builder, transmittance, args[3], args[5:8], args[12])
         incoming = [load(builder, pointer, number * WIDTH, STRICT) for number in range(2, 6)]
         seen = row.weight.same(0)  # the splat's features, dotted with the incoming gradient
         for feature, gradient in zip(args[8:12], incoming, strict=True):
             seen = gradient.times_plus(spread(builder, feature, STRICT), seen)
-        rest = load(builder, pointer, WIDTH, STRICT) - row.weight * seen  # what lies behind the splat
+        rest = (-row.weight).times_plus(seen, load(builder, pointer, WIDTH, STRICT))  # what lies behind the splat
         v_alpha = transmittance * seen - rest / (1.0 - row.alpha)
-        h = (-(v_alpha * row.alpha)).where(row.moves, 0)  # gradient of the exponent's negative
-        h_dx, h_dy = h * row.dx, h * spread(builder, args[4], STRICT)
-        parts = [row.weight * gradient for gradient in incoming]
-        parts += [h, h_dx, h_dy, h_dx * row.dx, h_dx * spread(builder, args[4], STRICT)]
-        parts += [h_dy * spread(builder, args[4], STRICT)]
-        for number, part in enumerate(parts):
-            store(totals, number * WIDTH, load(builder, totals, number * WIDTH, STRICT) + part)
+        h = (-(v_alpha * row.alpha)).where(row.moves, 0)
+        h_dx, h_dy = h * row.dx, h * dy
+        factors = [(row.weight, gradient) for gradient in incoming]
+        factors += [(h, h.same(1)), (h, row.dx), (h, dy), (h_dx, row.dx), (h_dx, dy), (h_dy, dy)]
+        added = [a.times_plus(b, total).value for (a, b), total in zip(factors, sums, strict=True)]
         store(pointer, WIDTH, rest)
         store(pointer, 0, row.transmittance)
-        return row.finished
+        more = context.make_tuple(builder, signature.args[2], added)
+        return context.make_tuple(builder, signature.return_type, [row.finished, more])
 
-    return types.uint32(band, types.int64, sums, *[types.float32] * 10), emit
+    many = types.UniTuple(LANES, TOTALS)
+    return types.Tuple((types.uint32, many))(band, types.int64, many, *[types.float32] * 10), emit
+
+
+@emitted
+def _no_totals(typing):  # type: ignore[no-untyped-def]
+    """Ten vectors of zeros."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return context.make_tuple(builder, signature.return_type, [ir.Constant(F32X8, None)] * TOTALS)
+
+    return types.UniTuple(LANES, TOTALS)(), emit
 
 
 @emitted
 def _add_sums(typing, totals, sums, place):  # type: ignore[no-untyped-def]
-    """Add the sums over the lanes of the 12 vectors of totals to sums.flat[place:]."""
+    """Add the sums over the lanes of the totals to sums.flat[place : place + 12], whose last two stay as they are."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        source = data_pointer(context, builder, signature.args[0], args[0])
+        vectors = [Lanes(builder, value) for value in cgutils.unpack_tuple(builder, args[0], TOTALS)]
+        nothing = vectors[0].same(0)
         target = builder.gep(data_pointer(context, builder, signature.args[1], args[1]), [args[2]])
-        for start in (0, 4):  # two overlapping pieces: 0 to 7, then 8 to 11 with zeros for the four in common
-            vectors = [load(builder, source, (start + k) * WIDTH) for k in range(WIDTH)]
-            if start:
-                vectors[:4] = [vectors[0].same(0)] * 4
-            store(target, start, load(builder, target, start) + sums_of_lanes(vectors))
+        store(target, 0, load(builder, target, 0) + sums_of_lanes(vectors[:WIDTH]))
+        last = [*[nothing] * 4, *vectors[WIDTH:], nothing, nothing]  # places 4 to 11: the first four are done
+        store(target, 4, load(builder, target, 4) + sums_of_lanes(last))
         return context.get_dummy_value()
 
-    return types.void(totals, sums, types.int64), emit
+    return types.void(types.UniTuple(LANES, TOTALS), sums, types.int64), emit
 
 
 @compiled()
@@ -268,7 +280,6 @@ def blend_grad(
             band[place + WIDTH] = rest
             band[place + 5 * WIDTH] = v_depth[y, x, 0]
     alive[:] = np.uint32(0xFF)
-    totals = np.zeros(SUMS * WIDTH, np.float32)
     base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
     for i in range(len(order)):
         if i + _AHEAD < len(order):
@@ -286,7 +297,7 @@ def blend_grad(
             dy = dy_first + np.float32(y)
             b_dy[y] = records[g, 3] * dy
             base[y] = records[g, 5] - records[g, 4] * dy * dy
-        totals[:] = 0
+        totals = _no_totals()
         for block in range(start, end):
             left = np.float32(block * WIDTH) - records[g, 0]
             remaining = np.uint32(alive[block] & rows)
@@ -294,7 +305,7 @@ def blend_grad(
             while remaining:
                 y = int(lowest_bit(remaining))
                 remaining = np.uint32(remaining & (remaining - np.uint32(1)))
-                full = _blend8_grad(
+                full, totals = _blend8_grad(
                     band, (np.int64(block) * BAND_ROWS + y) * (BACKWARD * WIDTH), totals, left,
                     dy_first + np.float32(y), records[g, 2], b_dy[y], base[y], records[g, 6], records[g, 7],
                     records[g, 8], records[g, 9], max_alpha,
