@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from nopo.camera import Camera
 from nopo.synthetic.dice import Dice
-from nopo.synthetic.fabrics import fabric_colour, sample_colour, sample_fabric
+from nopo.synthetic.fabrics import RGB, fabric_colour, hsv, plain_fabric, sample_colour
 from nopo.synthetic.mattes import smooth_noise, soften
 
 
@@ -46,17 +48,29 @@ def room(dice: Dice, camera: Camera, floor_y: float) -> Tensor:
     hit = eye + ray * torch.minimum(to_floor, to_wall)[:, None]
     right = torch.stack([-forward[2], torch.zeros(()), forward[0]])
     along, height = hit @ right, hit[:, 1] - floor_y
-    floor_place = torch.stack([along, hit @ forward, torch.zeros_like(along)], -1)
     wall_place = torch.stack([along, height, torch.zeros_like(along)], -1)
-    ground = fabric_colour(sample_fabric(dice, plain=0.35), floor_place * 0.15, 0.004)
-    wall = fabric_colour(sample_fabric(dice, plain=0.7), wall_place * 0.12, 0.004)
+    paper, ground_colour = _quiet(dice, 0.6, 0.95), _quiet(dice, 0.3, 0.7)
+    wall = torch.tensor(paper).expand_as(ray)
+    if dice.chance(0.25):  # wallpaper
+        colours = (paper, _quiet(dice, 0.6, 0.95), paper)
+        stripes = replace(plain_fabric(paper, dice), pattern="bars", period=0.4, colours=colours)
+        wall = fabric_colour(stripes, wall_place, 0.01)
+    planks = torch.minimum((along / 0.17) % 1, 1 - (along / 0.17) % 1) < 0.02
+    board_tone = 1 + 0.06 * torch.sin(torch.floor(along / 0.17) * 12.9898)
+    ground = torch.tensor(ground_colour) * (board_tone * (1 - 0.25 * planks))[:, None]
     board = ((height < 0.09) & ~on_floor).float()[:, None]
-    wall = wall * (1 - board) + torch.tensor(sample_colour(dice)) * board
+    wall = wall * (1 - board) + torch.tensor(_quiet(dice, 0.5, 0.95)) * board
     left, low = dice.uniform(-1.6, 1.0), dice.uniform(0.7, 1.4)
     inside = (along > left) & (along < left + 0.7) & (height > low) & (height < low + 0.9)
     wall = torch.where(inside[:, None], torch.tensor(sample_colour(dice)), wall)
     falloff = 1 - 0.25 * ((hit @ forward + 2) / 6).clamp(0, 1)
     shadow = 1 - 0.45 * torch.exp(-((hit[:, 0] ** 2 + hit[:, 2] ** 2) / 0.12)) * on_floor
-    colour = torch.where(on_floor[:, None], ground, 0.2 + 0.8 * wall) * (falloff * shadow)[:, None]
+    colour = torch.where(on_floor[:, None], ground, wall) * (falloff * shadow)[:, None]
     picture = colour.T.reshape(1, 3, camera.height, camera.width).clamp(0, 1)
     return soften(picture, dice.uniform(0.002, 0.006) * camera.height)[0]
+
+
+def _quiet(dice: Dice, darkest: float, lightest: float) -> RGB:
+    """A colour of walls and floors: hardly saturated."""
+    return hsv(dice.choose((dice.uniform(0.05, 0.14), dice.uniform())), dice.uniform(0.02, 0.28),
+               dice.uniform(darkest, lightest))  # fmt: skip

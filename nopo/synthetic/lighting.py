@@ -41,9 +41,13 @@ class Light:
 STUDIO = Light()
 
 
-def sample_light(dice: Dice) -> Light:
-    """A sunny street, a cloudy one, a room, a studio."""
-    kind = dice.choose(("sun", "cloud", "room", "softbox", "flash"), (24, 28, 24, 18, 6))
+KINDS = ("sun", "cloud", "room", "softbox", "flash")
+_WEIGHTS = (24, 28, 24, 18, 6)
+
+
+def sample_light(dice: Dice, kind: str | None = None) -> Light:
+    """A sunny street, a cloudy one, a room, a studio; `kind` is one of KINDS."""
+    kind = kind or dice.choose(KINDS, _WEIGHTS)
     azimuth = dice.uniform(0, 2 * math.pi)
     height = dice.uniform(0.25, 1.2)
     key = (math.sin(azimuth) * math.cos(height), math.sin(height), math.cos(azimuth) * math.cos(height))

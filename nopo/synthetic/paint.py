@@ -14,7 +14,15 @@ from torch import Tensor
 
 from nopo.synthetic import face
 from nopo.synthetic.cover import (
-    arm_of, bottom_cover, edge, gap_cover, hair_cover, hat_cover, shoe_cover, sock_cover, top_cover,
+    arm_of,
+    bottom_cover,
+    edge,
+    gap_cover,
+    hair_cover,
+    hat_cover,
+    shoe_cover,
+    sock_cover,
+    top_cover,
 )  # fmt: skip
 from nopo.synthetic.fabrics import RGB, Fabric, fabric_colour
 from nopo.synthetic.figure import PIECES
@@ -217,19 +225,19 @@ def _print(canvas: _Canvas, outfit: Outfit) -> Tensor:
     cx, cy, half_width, half_height = outfit.print_place
     dx, dy = x - cx, y - cy
     box = torch.minimum(half_width - dx.abs(), half_height - dy.abs())
-    facing = torch.minimum(box, -z + 0.0 if outfit.print_back else z - 0.02)
+    facing = -z if outfit.print_back else z - 0.02
+    box = torch.minimum(box, facing)
     radius = (dx * dx + dy * dy).sqrt()
     if outfit.print_kind == "disc":
-        shape = torch.minimum(half_width - radius, facing + 1)
-        shape = torch.minimum(shape, -z if outfit.print_back else z - 0.02)
+        shape = torch.minimum(half_width - radius, facing)
     elif outfit.print_kind == "ring":
-        shape = torch.minimum(0.2 * half_width - (radius - 0.8 * half_width).abs(), -z if outfit.print_back else z - 0.02)
+        shape = torch.minimum(0.2 * half_width - (radius - 0.8 * half_width).abs(), facing)
     elif outfit.print_kind == "rows":  # lines of something like letters
         line = 0.35 - ((dy / 0.032) % 1 - 0.5).abs()
         letters = torch.sin(dx * 330 + torch.floor(dy / 0.032) * 5) + 0.6 * torch.sin(dx * 610 + 3) + 0.5
-        shape = torch.minimum(torch.minimum(line * 0.03, letters * 0.004), facing)
+        shape = torch.minimum(torch.minimum(line * 0.03, letters * 0.004), box)
     else:
-        shape = facing
+        shape = box
     return canvas.soft(shape)
 
 

@@ -256,6 +256,7 @@ def _mouth(figure: Figure, surface: Tensor) -> Piece:
     t = torch.linspace(0.08, 0.92, around)[:, None].expand(-1, along)
     u = torch.linspace(0.2, 0.8, along)[None].expand(around, -1)
     curve = 0.006 + 0.35 * (high[2] - low[2]) * (2 * t - 1) ** 2
-    points = torch.stack([low[0] + (high[0] - low[0]) * t, low[1] + (high[1] - low[1]) * u, high[2] - 0.004 - curve], -1)
+    x, y = low[0] + (high[0] - low[0]) * t, low[1] + (high[1] - low[1]) * u
+    points = torch.stack([x, y, high[2] - 0.004 - curve], -1)
     weights = figure.body.bone_weights[lips].mean(0)
     return Piece(points, points, weights.expand(around, along, -1))

@@ -102,7 +102,7 @@ def sample_pose(dice: Dice, kind: str | None = None) -> Pose:
     draft = _Draft()
     _trunk(draft, dice, kind)
     phase = dice.uniform(0, 2 * math.pi)
-    stride = dice.uniform(12, 36)
+    stride = dice.uniform(10, 30)
     other = dice.choose([k for k in ("stand", "hips", "pockets", "free", "hands_front")])
     raised = dice.chance(0.5)
     for left in (True, False):
@@ -201,7 +201,8 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
         down, forward = dice.uniform(-25, 25), dice.uniform(0, 20)
         inward, elbow = dice.normal(12, -80), dice.uniform(55, 110)
     elif kind == "arms_up":
-        down, forward, inward, elbow = dice.uniform(-75, -15), dice.normal(10), dice.normal(25, -50), dice.uniform(0, 75)
+        down, forward = dice.uniform(-75, -15), dice.normal(10)
+        inward, elbow = dice.normal(25, -50), dice.uniform(0, 75)
     elif kind == "hands_front":
         down, forward = dice.normal(5, 70), dice.uniform(5, 35)
         inward, elbow = dice.uniform(25, 65), dice.uniform(45, 110)
@@ -212,7 +213,8 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
         down, forward = dice.uniform(-15, 35), dice.uniform(20, 80)
         elbow = dice.uniform(0, 25)
     elif kind == "sit":
-        down, forward, inward, elbow = dice.normal(5, 68), dice.uniform(10, 35), dice.normal(12, 25), dice.uniform(35, 75)
+        down, forward = dice.normal(5, 68), dice.uniform(10, 35)
+        inward, elbow = dice.normal(12, 25), dice.uniform(35, 75)
     elif kind == "squat":
         forward, elbow = dice.uniform(10, 75), dice.uniform(5, 60)
     elif kind == "free":

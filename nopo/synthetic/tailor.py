@@ -131,8 +131,8 @@ def _pad_trunk(
     gap = edge(gap_cover(outfit, reference), 0.02)
     ease = ease * (1 - gap) + 0.004 * gap  # under an open front lies a tighter layer
     shoulder = 1 - 0.75 * ((reference[:, 1] - 0.33) / 0.07).clamp(0, 1)
-    push = ((cloth.at(skin) - trunk.at(skin)).clamp_min(0) * (1 - 0.7 * gap) * shoulder + ease * shoulder + 0.004) * worn
-    push = push * (1 - figure.arm).clamp(0, 1)
+    hang = (cloth.at(skin) - trunk.at(skin)).clamp_min(0) * (1 - 0.7 * gap)
+    push = ((hang + ease) * shoulder + 0.004) * worn * (1 - figure.arm).clamp(0, 1)
     direction = torch.stack([skin[:, 0], torch.zeros_like(push), skin[:, 2] - trunk.center[1]], -1)
     direction = torch.nn.functional.normalize(direction, dim=-1)
     up = ((reference[:, 1] - 0.36) / 0.06).clamp(0, 1)[:, None]  # on the shoulders, out means up
@@ -157,7 +157,7 @@ def _pad_arms(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surf
 
 def _pad_legs(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surface: Tensor, folds: Tensor) -> None:
     reference = figure.reference
-    worn = edge(bottom_cover(outfit, reference) - 0.004, 0.016) * (1 - 0.0 * folds)
+    worn = edge(bottom_cover(outfit, reference) - 0.004, 0.016)
     sock = edge(sock_cover(outfit, reference), 0.01) * 0.003
     for side, (hip, ankle) in ((1.0, (1, 7)), (-1.0, (2, 8))):
         mine = (side * skin[:, 0] > 0) & (figure.arm < 0.3) & (reference[:, 1] < 0.12)

@@ -199,6 +199,8 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
     vee = dice.uniform(0.04, 0.16) if (top in ("tee", "blouse", "sweater") and dice.chance(0.3)) else 0.0
     if top == "blazer" or (collar == "shirt" and dice.chance(0.5)):
         vee = dice.uniform(0.08, 0.2)
+    fit = dice.choose((dice.uniform(0, 0.4), dice.uniform(0.5, 1), dice.uniform(1, 1.6)), (4, 5, 2))
+    fit = 0.0 if kind == "leggings" else fit
     return Outfit(
         top=fabric,
         inner=sample_fabric(dice, plain=0.6),
@@ -213,7 +215,7 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         neck=-0.02 if collar == "turtle" else dice.uniform(0.0, 0.035) + (dice.uniform(0, 0.06) if woman else 0.0),
         vee=vee,
         collar=collar,
-        ease=dice.uniform(0.012, 0.035) if heavy else dice.choose((dice.uniform(0.003, 0.01), dice.uniform(0.01, 0.03))),
+        ease=dice.uniform(0.012, 0.035) if heavy else dice.uniform(0.003, 0.01) + dice.choose((0, dice.uniform(0, 0.02))),
         drape=dice.uniform(0.75, 1.0) if heavy else dice.uniform(0.3, 1.0),
         sleeve_ease=dice.uniform(0.01, 0.03) if heavy else dice.uniform(0.004, 0.028),
         opening=opening,
@@ -222,8 +224,7 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         kind=kind,
         leg_hem=legs,
         leg_ease=0.003 if kind == "leggings" else dice.uniform(0.005, 0.022),
-        fit=0.0 if kind == "leggings" else dice.choose((dice.uniform(0, 0.4), dice.uniform(0.5, 1), dice.uniform(1, 1.6)),
-                                                       (4, 5, 2)),  # fmt: skip
+        fit=fit,
         skirt_hem=dice.uniform(-0.85, -0.3),
         flare=dice.uniform(0.0, 0.5),
         folds=dice.uniform(0, 1),
