@@ -1,11 +1,9 @@
-"""Feet and floor: where the soles are, how far they slide while they stand, and how to stand a motion on the floor.
+"""Feet and floor: where the soles are, and how far they slide while they stand.
 
 The floor of a person is the height of the lowest ankle or toe joint in the T-pose.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -17,7 +15,6 @@ from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 LEG_M = 0.824  # hip to ankle of the open body's mean: the size that motions are kept in
 HEEL_BEHIND_ANKLE_M = 0.05  # on that body
-FLOATING_M = 0.03  # lower feet than this are meant to stand
 
 _ANKLES = [JOINT_NAMES.index(name) for name in ("left_ankle", "right_ankle")]
 _BALLS = [JOINT_NAMES.index(name) for name in ("left_foot", "right_foot")]
@@ -89,21 +86,3 @@ def loop_gap(motion: Motion) -> float:
     turned = matrix_to_axis_angle(matrices.roll(1, 0).mT @ matrices)  # [T, 55, 3], [0] is the seam
     step = turned.norm(dim=-1).amax(-1)  # [T]
     return float(step[0] / torch.cat([step[-2:], step[1:3]]).max().clamp_min(1e-3))
-
-
-def ground(motion: Motion, rest_joints: Tensor) -> Motion:
-    """Stand a motion on the floor of another person.
-
-    Steps and jumps are scaled to the length of the legs, from those that the clips were written for. What is left of
-    floating (under 3 cm) or sinking of the lower foot is then taken out frame by frame; jumps stay.
-
-    Args:
-        motion: made for any proportions.
-        rest_joints: [55, 3] T-pose joints of the person, metres.
-    """
-    motion = replace(motion, transl=motion.transl * leg_scale(rest_joints))
-    height = sole_points(motion, rest_joints)[..., 1].amin(1) - floor_height(rest_joints)  # [T]
-    standing = 1 - (2 * (height - FLOATING_M) / FLOATING_M).clamp(0, 1)  # [T] 1 up to 3 cm, 0 from 4.5 cm
-    rise = torch.zeros_like(motion.transl)
-    rise[:, 1] = -height * standing
-    return replace(motion, transl=motion.transl + rise)

@@ -79,11 +79,8 @@ def bump(u: Tensor) -> Tensor:
 
 
 def soften(curve: Tensor, sigma: float) -> Tensor:
-    """Circular Gaussian blur along the frames; `sigma` as a fraction of the loop: [T, ...] -> [T, ...]."""
-    frames = curve.shape[0]
-    offsets = torch.arange(frames, dtype=curve.dtype)
-    offsets = torch.minimum(offsets, frames - offsets) / frames
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    index = (torch.arange(frames)[:, None] - torch.arange(frames)[None]) % frames  # [T, T]
-    return torch.einsum("ts,s...->t...", kernel[index], curve)
+    """Gaussian blur along the frames, around the loop: [T] -> [T]; `sigma` in frames."""
+    reach = min(math.ceil(3 * sigma), len(curve) - 1)
+    kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=curve.dtype) / sigma) ** 2)
+    around = torch.cat([curve[len(curve) - reach :], curve, curve[:reach]])
+    return torch.nn.functional.conv1d(around[None, None], (kernel / kernel.sum())[None, None])[0, 0]

@@ -11,16 +11,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from nopo.body.kinematics import rotation_between
-from nopo.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from nopo.body.skeleton import NUM_JOINTS, PARENTS
 from nopo.motion import Motion
 from nopo.motions.contact import HEEL_BEHIND_ANKLE_M
-from nopo.motions.curves import soften
 from nopo.motions.figure import Arm, Curve, Figure, Reach
-from nopo.motions.limbs import longest_reach, reach
+from nopo.motions.legs import SIDES, J, bend_leg, hip_position, lower_into_reach, offset
+from nopo.motions.limbs import reach
 from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 ARM_M = 0.495  # shoulder to wrist of the open body: the size that the clips were written for
-J = {name: index for index, name in enumerate(JOINT_NAMES)}
 _FRAMES = {"chest": "spine3", "head": "head", "pelvis": "pelvis"}
 _SHOULDERS_ABOVE_M = {"chest": 0.0, "head": -0.2, "pelvis": 0.4}  # the origin of each frame
 
@@ -38,25 +37,25 @@ class _Solver:
         self.frames = len(figure.phase)
         self.rest = figure.rest  # [55, 3]
         self.scale = figure.leg_scale
-        self.arm_scale = float(self._offset("left_elbow").norm() + self._offset("left_wrist").norm()) / ARM_M
+        self.arm_scale = float(offset(self.rest, "left_elbow").norm() + offset(self.rest, "left_wrist").norm()) / ARM_M
         self.world: dict[int, Tensor] = {}  # joint -> [T, 3, 3]
 
     def motion(self) -> Motion:
         heading = self._euler(yaw=self.figure.heading)
         self._bend_trunk(heading)
         self._hold_head(heading)
-        feet = {side: self._place_foot(side) for side in ("left", "right")}
+        feet = {side: self._place_foot(side) for side in SIDES}
         where = self._place_pelvis({side: ankle for side, (ankle, _) in feet.items()})
         for side, (ankle, turn) in feet.items():
             self._solve_leg(side, where, ankle, turn, heading)
         positions = self._positions(where)
-        for side in ("left", "right"):
+        for side in SIDES:
             self._solve_arm(side, positions)
 
         local = [self._orientation(0)]
         local += [self._orientation(PARENTS[j]).mT @ self._orientation(j) for j in range(1, NUM_JOINTS)]
         rotations = matrix_to_axis_angle(torch.stack(local, 1))  # [T, 55, 3]
-        for side in ("left", "right"):
+        for side in SIDES:
             first = J[f"{side}_index1"]
             rotations[:, first : first + 15] = self.figure.hands[side]
         return Motion(rotations.float(), where.float(), self.figure.fps, loop=True)
@@ -97,45 +96,22 @@ class _Solver:
     def _place_pelvis(self, ankles: dict[str, Tensor]) -> Tensor:
         """Translation [T, 3] of the pelvis: as told, but lower, smoothly, where a leg would have to be longer."""
         where = torch.stack([self._curve(self.figure.pelvis.get(k, 0.0)) for k in ("x", "y", "z")], -1) * self.scale
-        for _ in range(4):
-            excess = torch.zeros(self.frames, dtype=where.dtype)
-            for side, ankle in ankles.items():
-                across = ankle - self._hip(side, where)
-                longest = longest_reach(self._offset(f"{side}_knee"), self._offset(f"{side}_ankle"))
-                longest = longest * self.figure.max_reach
-                level = (across[:, 0] ** 2 + across[:, 2] ** 2).clamp(max=0.98 * longest**2)
-                excess = torch.maximum(excess, -across[:, 1] - (longest**2 - level).sqrt())
-            if float(excess.max()) <= 1e-4:
-                break
-            wide = torch.nn.functional.max_pool1d(torch.cat([excess[-2:], excess, excess[:2]])[None], 5, 1)[0]
-            drop = torch.maximum(soften(wide, 0.03), excess)
-            where = where - drop[:, None] * where.new_tensor([0.0, 1.0, 0.0])
-        return where
+        return lower_into_reach(self.rest, where, self.world[0], ankles, self.figure.max_reach)
 
     def _solve_leg(self, side: str, where: Tensor, ankle: Tensor, turn: Tensor, heading: Tensor) -> None:
         foot, sign = self.figure.feet[side], _sign(side)
-        leg = ankle - self._hip(side, where)  # [T, 3]
+        leg = ankle - hip_position(self.rest, side, where, self.world[0])  # [T, 3]
         # The knee looks where foot and body look on average, swung along with the leg so that it never lies on it.
         up = -normalize(leg, dim=-1)
         swung = rotation_between(up.new_tensor([0.0, 1.0, 0.0]).expand_as(up), up)
         ahead = self._euler(yaw=self._curve(foot.yaw) * sign)[..., 2] + 0.6 * heading[..., 2]
         ahead = self._euler(yaw=self._curve(foot.knee_out) * sign) @ ahead[..., None]
-        thigh, knee = reach(
-            self._offset(f"{side}_knee"),
-            self._offset(f"{side}_ankle"),
-            hinge=self.rest.new_tensor([1.0, 0.0, 0.0]),
-            bulge=self.rest.new_tensor([0.0, 0.0, 1.0]),
-            target=leg,
-            toward=(swung @ ahead)[..., 0],
-        )
+        thigh, knee = bend_leg(self.rest, side, leg, toward=(swung @ ahead)[..., 0])
         self.world[J[f"{side}_hip"]] = thigh
         self.world[J[f"{side}_knee"]] = thigh @ knee
         self.world[J[f"{side}_ankle"]] = turn
         toes = self._curve(foot.toes) * self._curve(foot.pitch).clamp(min=0)
         self.world[J[f"{side}_foot"]] = turn @ self._euler(pitch=-toes)
-
-    def _hip(self, side: str, where: Tensor) -> Tensor:
-        return self.rest[0] + where + self.world[0] @ self._offset(f"{side}_hip")
 
     # ------------------------------------------------------------------ arms
 
@@ -151,7 +127,7 @@ class _Solver:
         collar = self._mirrored(chest, self._euler(roll=lift), side)
         chain = self._hold_by_angles(arm, side, chest)
         if goal is not None:
-            shoulder = positions[:, J[f"{side}_collar"]] + collar @ self._offset(f"{side}_shoulder")
+            shoulder = positions[:, J[f"{side}_collar"]] + collar @ offset(self.rest, f"{side}_shoulder")
             chain = _blend_chains(chest, chain, self._reach(goal, side, shoulder, positions), amount)
         for joint, turn in zip(("collar", "shoulder", "elbow", "wrist"), (collar, *chain), strict=True):
             self.world[J[f"{side}_{joint}"]] = turn
@@ -178,8 +154,8 @@ class _Solver:
             return (frame @ torch.stack([outwards * sign, up, forward], -1)[..., None])[..., 0]  # [T, 3]
 
         upper, bend = reach(
-            self._offset(f"{side}_elbow"),
-            self._offset(f"{side}_wrist"),
+            offset(self.rest, f"{side}_elbow"),
+            offset(self.rest, f"{side}_wrist"),
             hinge=self.rest.new_tensor([0.0, -sign, 0.0]),
             bulge=self.rest.new_tensor([0.0, 0.0, -1.0]),
             target=origin + vector(goal.at) * self.arm_scale - shoulder,
@@ -211,9 +187,6 @@ class _Solver:
             parent = PARENTS[joint]
             positions.append(positions[parent] + self._orientation(parent) @ (self.rest[joint] - self.rest[parent]))
         return torch.stack(positions, 1)
-
-    def _offset(self, joint: str) -> Tensor:
-        return self.rest[J[joint]] - self.rest[PARENTS[J[joint]]]
 
     def _curve(self, value: Curve) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64).expand(self.frames)

@@ -9,7 +9,8 @@ from nopo.motion import Motion
 from nopo.motions import CLIPS
 from nopo.motions.curves import bump, ease, keys, progress, soften, swing
 from nopo.motions.figure import Figure
-from nopo.motions.solve import J, solve
+from nopo.motions.legs import J
+from nopo.motions.solve import solve
 
 
 def walk(rest_joints: Tensor) -> Motion:
@@ -126,7 +127,7 @@ def side_step(rest_joints: Tensor) -> Motion:
         lift[side] = lift[side] + 0.05 * bump(u)
     for side in ("left", "right"):
         figure.foot(side, x=x[side] - 0.015, lift=lift[side], pitch=190 * lift[side], yaw=6.0)
-    way = soften(x["left"] - x["right"], 0.035) / 2  # between the feet: from -width to width
+    way = soften(x["left"] - x["right"], 4.2) / 2  # between the feet: from -width to width
     bounce = swing(phase, 1.0, peak=0.03, cycles=8)
     going = keys(phase, [(0.05, 1.0), (0.42, 1.0), (0.55, -1.0), (0.92, -1.0)])
     figure.pelvis = {"x": way, "y": -0.105 - 0.012 * bounce, "z": -0.05, "pitch": 17.0, "roll": -2.0 * going}

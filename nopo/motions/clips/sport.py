@@ -143,7 +143,7 @@ def lunge(rest_joints: Tensor) -> Motion:
     figure.pelvis = {
         "x": 0.02 * (bump(out) + bump(back)),
         "y": -0.005 - 0.31 * down,
-        "z": 0.02 + 0.33 * soften(gone, 0.02),
+        "z": 0.02 + 0.33 * soften(gone, 2.2),
     }
     figure.spine = {"bend": 3 + 3 * down}
     figure.head = {"nod": 2.0}

@@ -31,7 +31,7 @@ def arrange(recording: Recording, up: Up = "auto") -> Motion:
     """A motion in the project's world; one that we wrote ourselves stays as it is.
 
     The steps keep their length. Height is set once for all frames, so that the feet of the lowest frames stand on the
-    floor of the open body; `nopo.motions.contact.ground` fits it to a person.
+    floor of the open body; `nopo.motions.ground` fits it to a person.
     """
     rotations, transl = torch.tensor(recording.rotations), torch.tensor(recording.transl)
     motion = Motion(rotations, transl, recording.fps, recording.loop)  # refuses NaN before anything is computed
