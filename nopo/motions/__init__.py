@@ -85,7 +85,8 @@ def load_motion(
 
     Args:
         name_or_path: one of `names()`, or a file or folder.
-        rest_joints: [55, 3] solve a built-in motion for these proportions (metres, T-pose); the open body's if None.
+        rest_joints: [55, 3] T-pose joints of the person who will move, metres: the motion is fitted to them, feet on
+            the floor and in place; the open body's if None.
         fps: resample to this rate; as written if None.
         up: the axis that points up in the file; "auto" finds out from how the person stands.
         max_seconds: longer files are cut, with a warning.
@@ -100,6 +101,10 @@ def load_motion(
         from nopo.motions.files import read_motion
 
         motion = read_motion(Path(name_or_path), up, max_seconds)
+        if rest_joints is not None:
+            from nopo.motions.ground import ground
+
+            motion = ground(motion, rest_joints.cpu())
     else:
         raise MotionError(
             f'There is no motion "{Path(name).name}": choose one of {", ".join(CLIPS)}, '
@@ -116,5 +121,5 @@ def _write_out(name: str, rest_joints: Tensor | None) -> Motion:
 
         rest_joints = load_open_body().rest_joints()
     module = import_module(f"nopo.motions.clips.{CLIPS[name].module}")
-    motion: Motion = getattr(module, name.replace("-", "_"))(rest_joints)
+    motion: Motion = getattr(module, name.replace("-", "_"))(rest_joints.cpu())
     return motion

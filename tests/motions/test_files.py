@@ -13,7 +13,7 @@ from nopo.body.open import load_open_body
 from nopo.errors import MotionError
 from nopo.motion import Motion
 from nopo.motions import load_motion
-from nopo.motions.contact import floor_height, sole_points
+from nopo.motions.contact import floor_height, foot_sliding, sole_points
 from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
 REST = load_open_body().rest_joints()
@@ -174,6 +174,17 @@ def test_resampled_on_the_way_in(tmp_path, squat):
     squat.save(tmp_path / "m.npz")
     assert len(load_motion(tmp_path / "m.npz", fps=15)) == len(squat) // 2
     assert load_motion("walk", fps=60).fps == 60
+
+
+def test_fitted_to_the_person(tmp_path, squat):
+    """A file is made for anybody: on other legs the feet still stand, and in one place."""
+    rotations, transl = turned(squat, Z_UP)
+    np.savez(tmp_path / "m.npz", poses=rotations.reshape(len(squat), -1).numpy(), trans=transl.numpy(), fps=30)
+    child = REST * 0.6
+    read = load_motion(tmp_path / "m.npz", rest_joints=child)
+    height = sole_points(read, child)[..., 1].amin(1) - floor_height(child)
+    assert height.abs().max() < 1e-3
+    assert foot_sliding(read, child) < 0.005
 
 
 def test_long_motions_are_cut_with_a_notice(tmp_path, caplog):
