@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -94,6 +95,44 @@ def orbit(
     return Camera(intrinsics(fov_deg, size), look_at(center + radius * direction, center), size[1], size[0])
 
 
+ALL_AROUND = tuple(range(0, 360, 15))
+"""Azimuths in degrees that stand for a whole turn."""
+
+
+def framing_distance(
+    points: Tensor,
+    azimuths_deg: Sequence[float] = ALL_AROUND,
+    elevation_deg: float = 0.0,
+    *,
+    fov_deg: float = 30.0,
+    size: tuple[int, int] = (512, 512),
+    margin: float = 1.12,
+) -> tuple[Tensor, float]:
+    """Where an orbiting camera must look, and how far away it must stand, to see all points from some azimuths.
+
+    Args:
+        points: (N, 3) metres.
+        azimuths_deg: as in `orbit`; with several, the distance serves all of them, so that a turn does not breathe.
+        elevation_deg: as in `orbit`.
+        fov_deg: field of view of the shorter side.
+        size: (H, W) pixels.
+        margin: free space around the points; 1.0 touches the picture's border.
+
+    Returns:
+        The middle of the points' box (3,) and the distance from it, metres.
+    """
+    center = (points.amin(0) + points.amax(0)) / 2
+    tan_half = math.tan(math.radians(fov_deg) / 2) / margin / min(size)
+    distance = 0.1
+    for azimuth in azimuths_deg:
+        view = orbit(center, 1.0, azimuth, elevation_deg).viewmat.to(points)
+        x, y, z = (points @ view[:3, :3].T + view[:3, 3]).unbind(-1)  # [N] before a camera at 1 m
+        # From further away z grows: a point is inside when |x| <= tan_x (z - 1 + distance), and the same for y.
+        reach = torch.maximum(x.abs() / (tan_half * size[1]), y.abs() / (tan_half * size[0]))
+        distance = max(distance, float((reach - (z - 1)).amax()))
+    return center, distance
+
+
 def framing_orbit(
     points: Tensor,
     azimuth_deg: float,
@@ -103,21 +142,8 @@ def framing_orbit(
     size: tuple[int, int] = (512, 512),
     margin: float = 1.12,
 ) -> Camera:
-    """An orbiting camera far enough to see all `points` (N, 3) from every azimuth at this elevation.
-
-    The distance and the centre do not depend on the azimuth, so that a turntable neither breathes nor jumps.
-    `margin` is the free space around the points: 1.0 touches the picture's border.
-    """
-    low, high = points.amin(0), points.amax(0)
-    center = (low + high) / 2
-    offset = points - center
-    reach = offset[:, [0, 2]].norm(dim=1).amax().item()  # horizontal radius about the vertical axis
-    half_height = offset[:, 1].abs().amax().item()
-    tan_half = math.tan(math.radians(fov_deg) / 2) / margin
-    height, width = size
-    tan_y, tan_x = tan_half * height / min(size), tan_half * width / min(size)
-    tilt = math.radians(abs(elevation_deg))
-    vertical = half_height * math.cos(tilt) + reach * math.sin(tilt)
-    depth = reach * math.cos(tilt) + half_height * math.sin(tilt)
-    radius = max(vertical / tan_y + depth, reach * math.sqrt(1 + 1 / tan_x**2), 0.1)
-    return orbit(center, radius, azimuth_deg, elevation_deg, fov_deg=fov_deg, size=size)
+    """An orbiting camera that sees all `points` (N, 3), as far away as a whole turn at this elevation needs."""
+    center, distance = framing_distance(
+        points, ALL_AROUND, elevation_deg, fov_deg=fov_deg, size=size, margin=margin
+    )
+    return orbit(center, distance, azimuth_deg, elevation_deg, fov_deg=fov_deg, size=size)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from nopo.articulate import Articulator, articulate
 from nopo.avatar import Avatar
-from nopo.camera import Camera, framing_orbit
+from nopo.camera import Camera, framing_distance, framing_orbit, orbit
 from nopo.errors import RenderError
 from nopo.gaussians import Gaussians
 from nopo.motion import Motion, Pose
@@ -75,8 +75,9 @@ def turntable(
     """
     _check_frames(frames)
     posed = _posed(avatar, pose)
-    points, sides = _solid_points(posed), _checked_size(size)
-    cameras = [framing_orbit(points, 360 * i / frames, elevation_deg, size=sides) for i in range(frames)]
+    sides = _checked_size(size)
+    center, distance = framing_distance(_solid_points(posed), elevation_deg=elevation_deg, size=sides)
+    cameras = [orbit(center, distance, 360 * i / frames, elevation_deg, size=sides) for i in range(frames)]
     yield from _in_order(lambda i: _picture(posed, cameras[i], background), frames, posed.device, progress)
 
 
@@ -96,7 +97,9 @@ def animate(
         One picture (size, size, 3) uint8 for each frame of the motion, to be shown at `motion.fps`.
     """
     _check_frames(len(motion))
-    camera = framing_orbit(_reach(avatar, motion), azimuth_deg, elevation_deg, size=_checked_size(size))
+    sides = _checked_size(size)
+    center, distance = framing_distance(_reach(avatar, motion), [azimuth_deg], elevation_deg, size=sides)
+    camera = orbit(center, distance, azimuth_deg, elevation_deg, size=sides)
     person = Articulator(avatar)
     yield from _in_order(
         lambda i: _picture(person.pose(motion[i]), camera, background), len(motion), avatar.gaussians.device, progress

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nopo.camera import Camera, framing_orbit, intrinsics, look_at, orbit
+from nopo.camera import Camera, framing_distance, framing_orbit, intrinsics, look_at, orbit
 from nopo.errors import NopoError
 
 
@@ -50,10 +50,10 @@ def test_framing_sees_all_points_from_everywhere_without_waste(size: tuple[int, 
         assert (xy >= 0).all() and (xy[:, 0] <= size[1]).all() and (xy[:, 1] <= size[0]).all()
         middle = camera.project(((points.amin(0) + points.amax(0)) / 2)[None])[0]
         depths.add(round(middle[2].item(), 4))
-        span = (xy.amax(0) - xy.amin(0)) / torch.tensor([size[1], size[0]])
-        filled = max(filled, span.max().item())
+        middle_px = torch.tensor([size[1], size[0]]) / 2
+        filled = max(filled, ((xy - middle_px).abs() / middle_px).max().item())
     assert len(depths) == 1  # a turntable that does not breathe
-    assert filled > 0.6
+    assert filled == pytest.approx(1 / 1.12, abs=0.03)
 
 
 def test_wrong_shapes_are_refused() -> None:
@@ -61,3 +61,11 @@ def test_wrong_shapes_are_refused() -> None:
         Camera(torch.eye(4), torch.eye(4), 10, 10)
     with pytest.raises(NopoError, match="at least 1×1"):
         Camera(torch.eye(3), torch.eye(4), 0, 10)
+
+
+def test_one_azimuth_is_framed_more_closely_than_a_turn() -> None:
+    points = torch.tensor([[0.0, 0.8, 0], [0, -0.8, 0], [0, 0, 1.0], [0, 0, -1.0]])
+    center, near = framing_distance(points, [0.0])
+    assert near < framing_distance(points)[1]
+    camera = orbit(center, near, 0.0)
+    assert (camera.project(points)[:, 1] > 0).all() and (camera.project(points)[:, 1] < 512).all()
