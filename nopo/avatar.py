@@ -79,4 +79,4 @@ class Avatar:
             gaussians = Gaussians(*(tensors[name] for name in ("means", "covars", "opacities", "sh")))
             return Avatar(gaussians, tensors["bone_weights"], tensors["rest_joints"], str(about["model"]))
         except (SafetensorError, KeyError, ValueError) as error:
-            raise AvatarError(f"{path.name} is damaged or not an avatar; make it again with `nopo reconstruct`.") from error
+            raise AvatarError(f"{path.name} is damaged or not an avatar; run `nopo reconstruct` again.") from error
