@@ -223,9 +223,11 @@ class _Rasterize(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *v_pictures: Tensor) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors
-        gradients = _Gradients(ctx.drawing, [v.contiguous().numpy() for v in v_pictures])
-        gradients.compute(ctx.lists)
-        return (*map(torch.from_numpy, gradients.of_inputs()), None, None, None)
+        g = _Gradients(ctx.drawing, [v.contiguous().numpy() for v in v_pictures])
+        g.compute(ctx.lists)
+        background = torch.from_numpy(g.background()) if ctx.needs_input_grad[5] else None
+        arrays = (g.means, g.covars, g.opacities, g.sh, g.viewmat())
+        return (*map(torch.from_numpy, arrays), background, None, None, None)
 
 
 class _Gradients:
@@ -234,25 +236,29 @@ class _Gradients:
     def __init__(self, drawing: _Drawing, v_pictures: list[Array]) -> None:
         self.drawing, self.v_pictures = drawing, v_pictures
         scene = drawing.scene
-        self.sums = np.zeros((drawing.parts, len(scene.means), 12), np.float32)  # one per worker: nobody shares
-        self.means, self.covars, self.opacities = (
-            np.empty_like(array) for array in (scene.means, scene.covars, scene.opacities)
+        self.sums = np.empty((drawing.parts, len(scene.means), 12), np.float32)  # one per worker: nobody shares
+        self.means, self.covars, self.opacities, self.sh = (
+            np.empty_like(array) for array in (scene.means, scene.covars, scene.opacities, scene.sh)
         )  # fmt: skip
-        self.sh = np.zeros_like(scene.sh)
+        self.sh[:, (drawing.settings.sh_degree + 1) ** 2 :] = 0  # not evaluated
         self.pose = np.zeros((drawing.parts, 12, 8))
 
     def compute(self, lists: list[tuple[_Group, Array]]) -> None:
+        run_parts(lambda part: self.sums[part].fill(0), self.drawing.parts)
         for group, index in lists:
             run_parts(partial(self._blend, group, index), self.drawing.parts)
         run_parts(self._project, self.drawing.parts)
 
-    def of_inputs(self) -> list[Array]:
-        """Gradients of means, covars, opacities, sh, viewmat and background."""
+    def viewmat(self) -> Array:
+        """Gradient (4, 4) of the camera's pose."""
         viewmat = np.zeros((4, 4), np.float32)
         pose = self.pose.sum((0, 2))
         viewmat[:3, :3], viewmat[:3, 3] = pose[:9].reshape(3, 3), pose[9:]
-        background = ((1 - self.drawing.alpha) * self.v_pictures[0]).sum((0, 1))
-        return [self.means, self.covars, self.opacities, self.sh, viewmat, background]
+        return viewmat
+
+    def background(self) -> Array:
+        """Gradient (3,) of the background."""
+        return (1 - self.drawing.alpha).reshape(-1) @ self.v_pictures[0].reshape(-1, 3)
 
     def _blend(self, group: _Group, index: Array, part: int) -> None:
         from nopo.render.vector_blend import BACKWARD, blend_grad

@@ -262,24 +262,8 @@ def blend_grad(
     Adds to sums [N, 12], with h the gradient of -log(alpha) and (dx, dy) pixel minus centre: the gradients of red,
     green, blue and depth, then the sums of h, h dx, h dy, h dx², h dx dy, h dy².
     """
-    height, width = alpha.shape[:2]
-    blocks = (width + WIDTH - 1) // WIDTH
     boxes = records.view(np.int32)
-    band[:] = 0
-    for y in range(first, first + BAND_ROWS):
-        for x in range(blocks * WIDTH):
-            place = ((x >> 3) * BAND_ROWS + y - first) * (BACKWARD * WIDTH) + (x & 7)
-            if x >= width or y >= height:
-                band[place] = -1  # outside the picture: finished from the start
-                continue
-            band[place] = 1
-            rest = depth[y, x, 0] * v_depth[y, x, 0] - (np.float32(1) - alpha[y, x, 0]) * v_alpha[y, x, 0]
-            for k in range(3):
-                rest += rgb[y, x, k] * v_rgb[y, x, k]
-                band[place + (2 + k) * WIDTH] = v_rgb[y, x, k]
-            band[place + WIDTH] = rest
-            band[place + 5 * WIDTH] = v_depth[y, x, 0]
-    alive[:] = np.uint32(0xFF)
+    alive[:] = _UNTOUCHED
     base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
     for i in range(len(order)):
         if i + _AHEAD < len(order):
@@ -289,6 +273,9 @@ def blend_grad(
         start, end = boxes[g, 10] >> 3, ((boxes[g, 12] - 1) >> 3) + 1
         open_rows = np.uint32(0)
         for block in range(start, end):
+            if alive[block] == _UNTOUCHED:
+                _load_block(block, first, band, rgb, alpha, depth, v_rgb, v_alpha, v_depth)
+                alive[block] = 0xFF
             open_rows |= alive[block] & rows
         if open_rows == 0:
             continue
@@ -313,3 +300,27 @@ def blend_grad(
                 finished |= full << np.uint32(y)
             alive[block] &= ~finished
         _add_sums(totals, sums, np.int64(g) * SUMS)
+
+
+@compiled()
+def _load_block(
+    block: int, first: int, band: Array, rgb: Array, alpha: Array, depth: Array, v_rgb: Array, v_alpha: Array,
+    v_depth: Array,
+) -> None:  # fmt: skip
+    """Fill a block of the backward buffer: all light, the whole pixel still ahead, and the incoming gradients."""
+    for y in range(first, first + BAND_ROWS):
+        place = (block * BAND_ROWS + y - first) * (BACKWARD * WIDTH)
+        for x in range(block * WIDTH, (block + 1) * WIDTH):
+            if x >= alpha.shape[1] or y >= alpha.shape[0]:
+                band[place] = -1  # outside the picture: finished from the start
+                for k in range(1, BACKWARD):
+                    band[place + k * WIDTH] = 0
+            else:
+                band[place] = 1
+                rest = depth[y, x, 0] * v_depth[y, x, 0] - (np.float32(1) - alpha[y, x, 0]) * v_alpha[y, x, 0]
+                for k in range(3):
+                    rest += rgb[y, x, k] * v_rgb[y, x, k]
+                    band[place + (2 + k) * WIDTH] = v_rgb[y, x, k]
+                band[place + WIDTH] = rest
+                band[place + 5 * WIDTH] = v_depth[y, x, 0]
+            place += 1
