@@ -9,7 +9,7 @@ by the ratio of the lengths of the legs.
 
 from __future__ import annotations
 
-import logging
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -23,9 +23,7 @@ from nopo.motions.files.bones import recognise
 from nopo.motions.files.bvh import Tree
 from nopo.motions.files.parts import Recording
 from nopo.motions.hands import left_hand, mirrored
-from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-
-LOGGER = logging.getLogger(__name__)
+from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle, matrix_to_quaternion, quaternion_to_matrix
 
 _NEEDED = (
     "pelvis",
@@ -35,6 +33,7 @@ _NEEDED = (
 # The joint whose direction from the first one is the direction of that limb.
 _LIMBS = {"hip": "knee", "knee": "ankle", "shoulder": "elbow", "elbow": "wrist", "wrist": "middle1"}
 _FLAT_FOOT = 0.85  # cosine: feet whose rest directions differ by less (30 degrees) stand flat in both
+_UPRIGHT = 0.85  # cosine of the lean of a rest pose that still is meant to stand straight
 J = {name: index for index, name in enumerate(JOINT_NAMES)}
 
 
@@ -64,7 +63,7 @@ def retarget(tree: Tree, values: Tensor, fps: float, name: str) -> Recording:
     turns, places = tree.pose(values)  # [T, J', 3, 3], [T, J', 3]
 
     align = _alignments(theirs, ours, found)
-    world = _trunk(tree, turns, found, align["pelvis"])
+    world = _trunk(tree, turns, theirs, ours, found, align["pelvis"])
     for joint, turn in align.items():
         if joint in found and joint not in world:
             world[joint] = turns[:, found[joint]] @ turn
@@ -131,21 +130,47 @@ def _foot_alignment(theirs: Tensor, ours: Tensor, found: dict[str, int], side: s
     return rotation_between(ours_bone, bone) @ body
 
 
-def _trunk(tree: Tree, turns: Tensor, found: dict[str, int], body: Tensor) -> dict[str, Tensor]:
-    """World orientations of pelvis, spine, neck: their chains may have any number of joints."""
-    chest = found.get("neck", found["head"])
-    for joint in ("left_collar", "left_shoulder"):
-        if joint in found:
-            chest = _meeting(tree, chest, found[joint])
-            break
+def _trunk(
+    tree: Tree, turns: Tensor, theirs: Tensor, ours: Tensor, found: dict[str, int], body: Tensor
+) -> dict[str, Tensor]:
+    """World orientations of pelvis, spine, neck and head, whatever number of joints theirs has between them."""
+    arm = found.get("left_collar", found["left_shoulder"])
+    chest = _meeting(tree, found.get("neck", found["head"]), arm)
     spine = _chain(tree, found["pelvis"], chest)
+    world = {"pelvis": turns[:, found["pelvis"]] @ body, "spine3": turns[:, chest] @ body}
+    their_shares = _heights(theirs, spine, found)
+    our_shares = _heights(ours, [J["pelvis"], J["spine1"], J["spine2"], J["spine3"]], J)
+    for k in (1, 2):
+        weights = _overlaps(their_shares, our_shares[k], our_shares[k + 1])
+        world[f"spine{k}"] = _mean_turn(turns[:, spine], weights) @ body
     neck = _chain(tree, chest, found["head"])
-    world = {"pelvis": turns[:, found["pelvis"]] @ body}
-    for k in (1, 2, 3):
-        world[f"spine{k}"] = _along(turns, spine, k / 3) @ body
-    world["neck"] = _along(turns, neck[:-1] if len(neck) > 2 else neck, 1.0 if len(neck) > 2 else 0.5) @ body
+    world["neck"] = _mean_turn(
+        turns[:, neck], [float(0 < k < len(neck) - 1 or len(neck) < 3) for k in range(len(neck))]
+    )
+    world["neck"] = world["neck"] @ body
     world["head"] = turns[:, found["head"]] @ body
     return world
+
+
+def _heights(positions: Tensor, spine: list[int], index: dict[str, int]) -> list[float]:
+    """Where each joint of a spine lies on the way from the pelvis (0) to between the shoulders (1, added last)."""
+    shoulders = 0.5 * (positions[index["left_shoulder"]] + positions[index["right_shoulder"]])
+    points = torch.cat([positions[spine], shoulders[None]])
+    along = torch.cat([points.new_zeros(1), points.diff(dim=0).norm(dim=-1).cumsum(0)])
+    return (along / along[-1].clamp_min(1e-9)).tolist()
+
+
+def _overlaps(joints: list[float], start: float, end: float) -> list[float]:
+    """How much of the stretch from `start` to `end` goes along with each joint."""
+    shares = [max(0.0, min(end, b) - max(start, a)) for a, b in pairwise(joints)]
+    return shares if sum(shares) > 0 else [0.0] * (len(shares) - 1) + [1.0]
+
+
+def _mean_turn(turns: Tensor, weights: list[float]) -> Tensor:
+    """Weighted mean [T, 3, 3] of orientations [T, K, 3, 3] that are not far from each other."""
+    quats = matrix_to_quaternion(turns)  # [T, K, 4]
+    quats = torch.where((quats * quats[:, :1]).sum(-1, keepdim=True) < 0, -quats, quats)
+    return quaternion_to_matrix((quats * turns.new_tensor(weights)[:, None]).sum(1))
 
 
 def _meeting(tree: Tree, first: int, second: int) -> int:
@@ -166,14 +191,6 @@ def _chain(tree: Tree, top: int, bottom: int) -> list[int]:
     return chain[::-1] if chain[-1] == top else [top, bottom]
 
 
-def _along(turns: Tensor, chain: list[int], fraction: float) -> Tensor:
-    """World orientation [T, 3, 3] a fraction of the way along a chain of joints."""
-    at = fraction * (len(chain) - 1)
-    below = min(int(at + 1e-9), max(len(chain) - 2, 0))
-    start, end = turns[:, chain[below]], turns[:, chain[min(below + 1, len(chain) - 1)]]
-    return start @ axis_angle_to_matrix((at - below) * matrix_to_axis_angle(start.mT @ end))
-
-
 def _relative(world: dict[str, Tensor], frames: int) -> Tensor:
     """Axis-angle [T, 55, 3] relative to the parents; joints that they lack keep still, fingers are relaxed."""
     whole: list[Tensor] = []
@@ -191,11 +208,14 @@ def _relative(world: dict[str, Tensor], frames: int) -> Tensor:
 
 
 def _body_frame(positions: Tensor, index: dict[str, int]) -> Tensor:
-    """Columns [3, 3] left, up, forward of a body at rest."""
+    """Columns [3, 3] left, up, forward of a body at rest; up is the axis of the file that the body stands along."""
     left = positions[index["left_hip"]] - positions[index["right_hip"]]
     up = positions[index["head"]] - 0.5 * (positions[index["left_hip"]] + positions[index["right_hip"]])
-    left = normalize(left, dim=0)
-    up = normalize(up - (up @ left) * left, dim=0)
+    up = normalize(up, dim=0)
+    main = int(up.abs().argmax())
+    if abs(float(up[main])) > _UPRIGHT:
+        up = torch.zeros_like(up).index_fill(0, torch.tensor(main), float(up[main].sign()))
+    left = normalize(left - (left @ up) * up, dim=0)
     return torch.stack([left, up, torch.linalg.cross(left, up)], 1)
 
 
