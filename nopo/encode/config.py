@@ -40,6 +40,8 @@ class ModelConfig:
     dpt_levels: tuple[int, int, int, int] = (96, 192, 384, 768)
     """Channels of the four levels before they enter the trunk."""
     dpt_trunk: int = 256
+    trunk_norm: bool = False
+    """Group norms in the trunk, whose residual units start as the identity: learns several times faster."""
     points_hidden: int = 128
     merge_width: int = 256
     """Channels at full resolution in the Gaussian head, where the image is merged in."""
@@ -66,6 +68,8 @@ class ModelConfig:
     sh_degree: int = 4
     image_colour: float | None = None
     """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
+    detail: int = 1
+    """The network sees photos this many times smaller; their Gaussians, colours and matte stay as fine (see `detail`)."""
     initial_opacity: float = 0.5
     uncertainty: bool = False
     """The points head also predicts the log of its error's scale, for the training loss."""
@@ -83,6 +87,8 @@ class ModelConfig:
             raise CheckpointError(f"The template size must be a multiple of {PATCH}, not {self.template_size}.")
         if self.encoder_width % HEAD_WIDTH or self.decoder_width % HEAD_WIDTH:
             raise CheckpointError(f"Transformer widths must be multiples of {HEAD_WIDTH}.")
+        if self.detail > 1 and self.image_colour is None:
+            raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
         if self.stem_skips and self.stem is None:
             raise CheckpointError("stem_skips needs a stem.")
 
@@ -126,6 +132,7 @@ class ModelConfig:
             hooks=(0, 2, 3, 4),
             dpt_levels=(48, 64, 96, 128),
             dpt_trunk=48,
+            trunk_norm=True,
             points_hidden=24,
             merge_width=32,
             merge_kernel=3,
@@ -139,6 +146,7 @@ class ModelConfig:
             splats="tangent",
             sh_degree=0,
             image_colour=1.0,
+            detail=2,
             initial_opacity=0.9,
             uncertainty=True,
             rest_joint_head=True,

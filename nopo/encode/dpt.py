@@ -10,6 +10,8 @@ from torch import Tensor, nn
 
 from nopo.encode.config import ModelConfig
 
+NORM_GROUPS = 8
+
 
 def upsample(x: Tensor) -> Tensor:
     """Bilinear × 2 with aligned corners: [N, C, H, W] -> [N, C, 2H, 2W]."""
@@ -44,25 +46,28 @@ def _merge(image_channels: int, width: int, kernel: int) -> nn.Module:
 
 
 class ResidualUnit(nn.Module):
-    """x + conv(ReLU(conv(ReLU(x))))."""
+    """x + conv(ReLU(conv(ReLU(x)))), with a group norm before each ReLU if `norm`."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, norm: bool = False) -> None:
         super().__init__()
+        self.norm1, self.norm2 = (nn.GroupNorm(NORM_GROUPS, channels) if norm else nn.Identity() for _ in range(2))
         self.conv1 = _conv3(channels, channels)
         self.conv2 = _conv3(channels, channels)
+        if norm:  # starts as the identity
+            nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, H, W]."""
-        return x + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
+        return x + self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x)))), inplace=True))
 
 
 class Fusion(nn.Module):
     """Adds a finer level to what came from the coarser ones, and doubles the resolution."""
 
-    def __init__(self, channels: int, has_skip: bool) -> None:
+    def __init__(self, channels: int, has_skip: bool, norm: bool = False) -> None:
         super().__init__()
-        self.skip_unit = ResidualUnit(channels) if has_skip else None
-        self.unit = ResidualUnit(channels)
+        self.skip_unit = ResidualUnit(channels, norm) if has_skip else None
+        self.unit = ResidualUnit(channels, norm)
         self.out = Pointwise(channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -91,7 +96,7 @@ class Trunk(nn.Module):
         )
         self.levels = nn.ModuleList(_conv3(c, width, bias=False) for c in levels)
         self.skips = nn.ModuleList(Pointwise(c, width) for c in skip_channels)
-        self.fusions = nn.ModuleList(Fusion(width, has_skip=level < 3) for level in range(4))
+        self.fusions = nn.ModuleList(Fusion(width, level < 3, config.trunk_norm) for level in range(4))
 
     def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int], skips: Sequence[Tensor] = ()) -> Tensor:
         """Tokens of the four hooked layers, each [N, h·w, C], and stem maps for the finest levels.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,8 +18,10 @@ from nopo.encode.activations import (
     sh_degree_mask,
     tangent_covars,
 )
+from nopo.encode.attention import MLP, CrossAttention, SelfAttention
 from nopo.encode.backbone import Backbone, Features
 from nopo.encode.config import PATCH, ModelConfig
+from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
 from nopo.encode.prediction import Branch, Prediction
 from nopo.errors import NopoError
@@ -78,6 +81,11 @@ class Network(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        for module in self.backbone.modules():  # every block starts as the identity
+            if isinstance(module, (SelfAttention, CrossAttention)):
+                nn.init.zeros_(module.out.weight)
+            elif isinstance(module, MLP):
+                nn.init.zeros_(module.fc2.weight)
         bones = self.config.gaussian_channels["bone_logits"]
         opacity = math.log(self.config.initial_opacity / (1 - self.config.initial_opacity))
         for heads in (self.template_heads, self.image_heads):
@@ -98,14 +106,23 @@ class Network(nn.Module):
         """One person, without gradients.
 
         Args:
-            images: [V, 3, H, W] sRGB in [0, 1], composited on the model's background; H and W multiples of 16.
+            images: [V, 3, H, W] sRGB in [0, 1], composited on the model's background; H and W multiples of 16 (times
+                the config's `detail`).
             masks: [V, H, W] foreground in [0, 1].
             template: maps of the config's template size.
 
         Raises:
             NopoError: a shape that the network cannot take.
         """
-        return self.forward_batch(images[None], masks[None], template)[0]
+        detail = self.config.detail
+        if detail == 1:
+            return self.forward_batch(images[None], masks[None], template)[0]
+        if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
+            raise NopoError(f"Photos must have sides that are multiples of {PATCH * detail} for this network.")
+        small_images, small_masks = shrink(images, masks, detail)
+        prediction = self.forward_batch(small_images[None], small_masks[None], template)[0]
+        fine = refine(prediction.image, images, masks, detail, self.config.image_colour or 0.0)
+        return replace(prediction, image=fine)
 
     def forward_batch(self, images: Tensor, masks: Tensor, template: Template, *, covars: bool = True) -> Prediction:
         """A batch of people: images [B, V, 3, H, W], masks [B, V, H, W]; every tensor keeps B as its first axis.

@@ -16,11 +16,13 @@ class Stage:
         until: photos seen when the stage ends.
         size: side of the square photos, pixels.
         frontal: share of the first photos that show the person from the front (±45°); the rest come from all around.
+        views: chances of 1, 2, 3… photos a person.
     """
 
     until: float
     size: int
     frontal: float
+    views: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1)
 
 
 @dataclass(frozen=True)
@@ -30,26 +32,23 @@ class Recipe:
     Attributes:
         seed: of the initial weights and of the endless stream of people.
         photos: photos in one step, about; people = photos / views.
-        views: chances of 1, 2, 3 and 4 photos a person.
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
-        stages: small pictures from the front first: left and right are learned there, detail comes later.
+        stages: from the front first: left and right are learned there.
     """
 
     seed: int = 0
     photos: int = 8
-    views: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1)
-    learning_rate: float = 8e-4
-    warmup: int = 200
-    decay_after: int = 4000
+    learning_rate: float = 7e-4
+    warmup: int = 100
+    decay_after: int = 1000
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.998
     stages: tuple[Stage, ...] = (
-        Stage(12_000, 128, 0.9),
-        Stage(40_000, 128, 0.5),
-        Stage(90_000, 192, 0.4),
-        Stage(math.inf, 256, 0.4),
+        Stage(4_000, 128, 0.9, views=(1.0,)),
+        Stage(12_000, 128, 0.7),
+        Stage(math.inf, 128, 0.35),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 
@@ -59,4 +58,5 @@ class Recipe:
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""
-        return self.learning_rate * min((step + 1) / self.warmup, (self.decay_after / max(step, self.decay_after)) ** 0.5)
+        decay = (self.decay_after / max(step, self.decay_after)) ** 0.5
+        return self.learning_rate * min((step + 1) / self.warmup, decay)

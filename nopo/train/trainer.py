@@ -165,7 +165,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
     network = network.to(device).train()
     optimizer = torch.optim.AdamW(
-        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-8
+        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=True
     )
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -187,7 +187,7 @@ def next_batch(recipe: Recipe, step: int, seen: int, device: str) -> Batch:
     """The people of one step: a function of the seed, the step and the stage, so that a resumed run goes on alike."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     stage = recipe.stage(seen)
-    views = 1 + int(torch.multinomial(torch.tensor(recipe.views), 1, generator=generator))
+    views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
     photos = max(recipe.photos * 128**2 // stage.size**2, views)
     people = max(1, round(photos / views))
     return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal)
@@ -232,7 +232,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(run.step)
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = network.forward_batch(batch.images, batch.masks, template)
+        prediction = network.forward_batch(batch.images, batch.masks, template, covars=False)
     terms = losses(prediction, batch, recipe.loss)
     total = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
@@ -242,15 +242,16 @@ def _step(
         optimizer.step()
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
-        for name, tensor in network.state_dict().items():
-            run.ema[name].lerp_(tensor, 1 - decay)
+        torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-    return {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())} | {k: float(v.detach()) for k, v in terms.items()}
+    figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
+    return figures | {name: float(term.detach()) for name, term in terms.items()}
 
 
 def _draw(out: Path, run: Run, template: Template) -> None:
     from nopo.evaluate.sheet import write_sheet
+    from nopo.pipeline import Pipeline
 
-    write_sheet(out / f"sheet_{run.seen:08d}.png", averaged(run), template)
+    write_sheet(out / f"sheet_{run.seen:08d}.png", Pipeline(averaged(run), template, torch.device("cpu")))
 
