@@ -17,7 +17,7 @@ from nopo.synthetic.backgrounds import room, sample_background
 from nopo.synthetic.dice import Dice
 from nopo.synthetic.figure import load_figure, load_mesh
 from nopo.synthetic.film import expose_film
-from nopo.synthetic.framing import Framing, sample_framing
+from nopo.synthetic.framing import TRUNCATED_SHARE, Framing, sample_framing
 from nopo.synthetic.lighting import STUDIO, Light, sample_light
 from nopo.synthetic.mattes import spoil_matte
 from nopo.synthetic.paint import paint
@@ -97,6 +97,7 @@ def make_batch(
     *,
     device: torch.device | str = "cpu",
     frontal: float = 0.3,
+    difficulty: float = 1.0,
     held_out: bool = False,
     photo: bool = False,
     truncated: bool | None = None,
@@ -114,6 +115,7 @@ def make_batch(
         size: side of the photos, pixels.
         device: where the pictures are made and returned.
         frontal: share of first photos that show the person from the front (±45°); the rest come from all around.
+        difficulty: 0 clean mattes, even cameras and whole bodies, to 1 as many faults as real photos have.
         held_out: bodies that training never uses.
         photo: keep the background in `images` instead of compositing on white.
         truncated: whether photos cut parts of the person off; some do by default.
@@ -124,7 +126,7 @@ def make_batch(
     """
     figure = load_figure()
     wishes = _Wishes(
-        views, size, torch.device(device), frontal, photo, truncated, same_pose, light, uv_size, supersample
+        views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, light, uv_size, supersample
     )
     shots = []
     for _ in range(batch):  # person by person: on a CPU what one person needs fits into the cache
@@ -151,6 +153,7 @@ class _Wishes:
     size: int
     device: torch.device
     frontal: float
+    difficulty: float
     photo: bool
     truncated: bool | None
     same_pose: float
@@ -184,13 +187,14 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     window = _windows(framings, size).to(device)  # [V, H, W]
     masks, images = [], []
     for v, camera in enumerate(cameras):
-        matte = spoil_matte(coverage[v], dice) * window[v]
+        faulty = dice.chance(wishes.difficulty)
+        matte = (spoil_matte(coverage[v], dice) if faulty else coverage[v]) * window[v]
         if wishes.photo:
             behind = room(dice, camera, float(posed.points[v, :, 1].min())).to(device)
         else:
             behind = sample_background(dice, size, device)
         full = (premultiplied[v] + (1 - coverage[v]) * behind).clamp(0, 1)
-        full = expose_film(full, dice) if wishes.light is None else full
+        full = expose_film(full, dice) if faulty and wishes.light is None else full
         masks.append(matte)
         images.append(full if wishes.photo else full * matte + 1 - matte)
     mask = torch.stack(masks)
@@ -230,7 +234,7 @@ def render_person(
         Picture [3, H, W] sRGB and coverage [H, W].
     """
     posed = pose_person(person, pose.rotations[None])
-    posed.points.add_(pose.transl)
+    posed.points.add_(pose.transl.to(posed.points.device))
     K, viewmat = cameras_of([camera], person.surface.device)
     exposure = expose(person, posed, _finer(K, supersample), viewmat, camera.width * supersample, [light])
     premultiplied, coverage = develop(exposure, supersample)
@@ -246,7 +250,8 @@ def _sample_poses(dice: Dice, views: int, same_pose: float) -> list[Pose]:
 def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Framing:
     ahead = first and dice.chance(wishes.frontal)
     yaw = dice.uniform(-math.pi / 4, math.pi / 4) if ahead else dice.uniform(-math.pi, math.pi)
-    return sample_framing(dice, points, wishes.size, yaw, truncated=wishes.truncated)
+    truncated = dice.chance(TRUNCATED_SHARE * wishes.difficulty) if wishes.truncated is None else wishes.truncated
+    return sample_framing(dice, points, wishes.size, yaw, truncated)
 
 
 def _finer(K: Tensor, supersample: int) -> Tensor:

@@ -36,8 +36,8 @@ class Cast:
 CAST: tuple[Cast, ...] = (
     Cast("amara", 25, (("stand", 8), ("hips", -35), ("walk", 150))),
     Cast("jonas", 18, (("contrapposto", -12), ("pockets", 170), ("wave", 20), ("walk", 75))),
-    Cast("mei", 29, (("a_pose", 5), ("walk", -60), ("hands_front", 165))),
-    Cast("luca", 34, (("stand", -20), ("point", 25))),
+    Cast("mei", 12, (("a_pose", 5), ("walk", -60), ("hands_front", 165))),
+    Cast("luca", 37, (("stand", -20), ("point", 25))),
     Cast("ines", 22, (("hips", 15), ("stand", 195), ("walk", 80))),
 )
 

@@ -14,6 +14,7 @@ from nopo.synthetic.dice import Dice
 
 MARGIN_SPREAD = 0.10
 TRUNCATED_SHARE = 0.3
+"""Share of training photos that cut parts of the person off."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +30,7 @@ class Framing:
     window: tuple[float, float, float, float]
 
 
-def sample_framing(dice: Dice, points: Tensor, size: int, yaw: float, *, truncated: bool | None = None) -> Framing:
+def sample_framing(dice: Dice, points: Tensor, size: int, yaw: float, truncated: bool) -> Framing:
     """A photo of posed points.
 
     Args:
@@ -37,9 +38,8 @@ def sample_framing(dice: Dice, points: Tensor, size: int, yaw: float, *, truncat
         points: [N, 3] the posed person, world, metres.
         size: side of the frame, pixels.
         yaw: radians round the person; 0 sees the front.
-        truncated: whether the photo cuts parts of the person off; default in TRUNCATED_SHARE of all photos.
+        truncated: whether the photo cuts parts of the person off.
     """
-    truncated = dice.chance(TRUNCATED_SHARE) if truncated is None else truncated
     kept = dice.uniform(0.3, 0.85) if truncated else 1.0
     lens_mm = dice.log_uniform(25, 135)
     low, high = points.amin(0), points.amax(0)

@@ -137,7 +137,7 @@ def _hair(canvas: _Canvas, look: Look) -> None:
     if look.style == "buzz":
         share = share * 0.75
     canvas.over(share, _strands(look, canvas.place))
-    canvas.shine += share * (0.25 - canvas.shine)
+    canvas.shine += share * (0.4 - canvas.shine)
 
 
 def _strands(look: Look, place: Tensor) -> Tensor:
@@ -255,9 +255,9 @@ def _paint_skirt(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
 def _paint_hair(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
     angle, y = canvas.place[:, 0] * 10, canvas.place[:, 1]
     band = torch.sin(angle * 41 + 6 * y) + 0.7 * torch.sin(angle * 83 - 9 * y) + 0.5 * torch.sin(angle * 160)
-    gain = 1 + 0.13 * band + 0.6 * (y - 0.5).clamp(-0.3, 0.2)
-    canvas.colour = torch.tensor(look.hair, device=y.device) * gain[:, None]
-    canvas.shine = torch.full_like(y, 0.3)
+    gain = 1 + 0.16 * band + 0.6 * (y - 0.5).clamp(-0.3, 0.2)
+    canvas.colour = (torch.tensor(look.hair, device=y.device) + 0.02) * gain[:, None]
+    canvas.shine = 0.4 + 0.2 * band
 
 
 def _paint_bun(canvas: _Canvas, look: Look, outfit: Outfit) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -53,7 +54,8 @@ class Person:
 
     def to(self, device: torch.device | str) -> Person:
         """The same person with every tensor on `device`."""
-        return Person(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()})
+        moved: dict[str, Any] = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in vars(self).items()}
+        return Person(**moved)
 
 
 def bank_rows(count: int, held_out: bool) -> list[int]:

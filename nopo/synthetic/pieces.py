@@ -48,7 +48,7 @@ def make_pieces(
             figure, outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening
         )
     if look.style in ("long", "bob"):
-        pieces["hair"] = _hanging_hair(figure, outfit, look, surface, joints)
+        pieces["hair"] = _hanging_hair(figure, outfit, look, surface, joints, trunk)
     if look.style in ("ponytail", "bun"):
         pieces["bun"] = _bun(look, joints, surface)
     if outfit.hat_kind in ("cap", "brim"):
@@ -95,7 +95,7 @@ def _skirt(
     even = widest.mean(0, keepdim=True)
     radius = widest * (1 - 0.6 * round_share) + even * 0.6 * round_share + 0.012
     fall = (hip + 0.1 - height).clamp_min(0)
-    waves = 0.5 + 0.5 * torch.sin(angle * (7 + 6 * outfit.folds) + 5 * outfit.flare)
+    waves = 0.5 + 0.5 * torch.sin(angle * round(7 + 6 * outfit.folds) + 5 * outfit.flare)
     radius = radius + fall * (flare * 0.55 + 0.10 * outfit.folds * (waves - 0.5))
     x, z = trunk.center[0] + radius * torch.sin(angle), trunk.center[1] + radius * torch.cos(angle)
     points = torch.stack([x, height, z], -1)
@@ -115,7 +115,9 @@ def _skirt(
     return Piece(points, torch.stack([(angle - math.pi) * 0.17, height, z], -1), bones)
 
 
-def _hanging_hair(figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor) -> Piece:
+def _hanging_hair(
+    figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor, trunk: Girth
+) -> Piece:
     """A curtain from the crown over the skull and down behind the ears; 0 of its angle is the back of the head."""
     around, along = GRIDS["hair"]
     head, eyes = joints[15], float(joints[23, 1])
@@ -144,7 +146,9 @@ def _hanging_hair(figure: Figure, outfit: Outfit, look: Look, surface: Tensor, j
     z = middle - torch.cos(spread) * (deep + strands)
     # Below the neck hair lies on the back and shoulders.
     lying = _smooth((float(joints[12, 1]) + 0.02 - height) / 0.09)
-    resting = float(joints[9, 2]) - 0.135 - 0.02 * look.volume + 0.1 * (x.abs() / 0.12) ** 2
+    back_of = trunk.lookup(height.clamp_max(float(joints[12, 1]) - 0.06), torch.full_like(height, math.pi))
+    hood = 0.03 if outfit.collar in ("hood", "scarf") else 0.012
+    resting = trunk.center[1] - back_of - hood + 0.1 * (x.abs() / 0.12) ** 2
     before = (angle.abs() > 1.5).float() * 0.9  # locks that fall in front of the shoulders keep their place
     z = z + (torch.minimum(z, resting) - z) * lying * (1 - before)
     points = torch.stack([x * (1 - 0.12 * lying), height, z], -1)

@@ -159,7 +159,7 @@ def _trunk(draft: _Draft, dice: Dice, kind: str) -> None:
 
 
 def _leg(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, lift: float, stride: float) -> None:
-    flex, knee, spread, turn = dice.normal(3), abs(dice.normal(4)), dice.normal(3, 3), dice.normal(6, 5)
+    flex, knee, spread, turn = dice.normal(3), abs(dice.normal(4)), dice.normal(3, -1), dice.normal(6, 5)
     if kind == "walk":
         flex = stride * swing + dice.normal(3)
         knee = 8 + stride * max(0.0, 1.3 * lift) + abs(dice.normal(3))

@@ -199,6 +199,9 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
     vee = dice.uniform(0.04, 0.16) if (top in ("tee", "blouse", "sweater") and dice.chance(0.3)) else 0.0
     if top == "blazer" or (collar == "shirt" and dice.chance(0.5)):
         vee = dice.uniform(0.08, 0.2)
+    neck = dice.uniform(0.0, 0.035) + (dice.uniform(0, 0.06) if woman else 0.0)
+    if collar:  # what has a collar is cut close to the neck
+        neck = -0.02 if collar == "turtle" else dice.uniform(-0.01, 0.005)
     fit = dice.choose((dice.uniform(0, 0.4), dice.uniform(0.5, 1), dice.uniform(1, 1.6)), (4, 5, 2))
     fit = 0.0 if kind == "leggings" else fit
     return Outfit(
@@ -212,10 +215,10 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         trim=sample_colour(dice),
         sleeve=sleeve,
         hem=hem,
-        neck=-0.02 if collar == "turtle" else dice.uniform(0.0, 0.035) + (dice.uniform(0, 0.06) if woman else 0.0),
+        neck=neck,
         vee=vee,
         collar=collar,
-        ease=dice.uniform(0.012, 0.035) if heavy else dice.uniform(0.003, 0.01) + dice.choose((0, dice.uniform(0, 0.02))),
+        ease=dice.uniform(0.012, 0.035) if heavy else dice.log_uniform(0.003, 0.03),
         drape=dice.uniform(0.75, 1.0) if heavy else dice.uniform(0.3, 1.0),
         sleeve_ease=dice.uniform(0.01, 0.03) if heavy else dice.uniform(0.004, 0.028),
         opening=opening,

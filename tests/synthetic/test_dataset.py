@@ -156,3 +156,11 @@ def test_cpu_and_gpu_agree():
     off = (cpu.canonical - gpu.canonical.cpu()).norm(dim=2)[same]
     assert off.median() < 1e-4 and (off < 1e-3).float().mean() > 0.999
     assert (cpu.images - gpu.images.cpu()).abs().mean() < 2e-3
+
+
+def test_easy_photos_have_clean_mattes_and_whole_people():
+    easy = batch(9, 4, 1, difficulty=0.0)
+    assert torch.equal(easy.masks, easy.clean_masks)
+    for mask in easy.clean_masks[:, 0]:
+        rows, columns = (mask > 0.5).nonzero(as_tuple=True)
+        assert 0 < rows.min() and rows.max() < SIZE - 1 and 0 < columns.min() and columns.max() < SIZE - 1
