@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -16,9 +15,11 @@ from nopo.errors import RenderError
 from nopo.gaussians import Gaussians
 from nopo.render import cuda
 from nopo.render.settings import Rendering, Settings
+from nopo.render.threads import cores
 
 LOGGER = logging.getLogger(__name__)
 
+_MOST_THREADS = 8  # inside one picture; each has its own sums of gradients
 Backend = Literal["auto", "gsplat", "cpu", "plain", "reference"]
 # (gaussians, camera, settings, background (3,), covariance focal lengths) -> rgb, alpha, depth (H, W, 3 or 1)
 Rasterizer = Callable[[Gaussians, Camera, Settings, Tensor, Tensor | None], tuple[Tensor, Tensor, Tensor]]
@@ -55,8 +56,8 @@ def render(
         max_alpha: largest alpha of one Gaussian in one pixel.
         cov_focal: (2,) or (C, 2) focal lengths in pixels that project the covariances, where they differ from the
             cameras': the original derives them from angles between rays.
-        threads: threads inside one picture on the CPU; all cores when None, and 1 stays in the calling thread (for
-            a picture per worker).
+        threads: threads inside one picture on the CPU; all cores, up to 8, when None; 1 stays in the calling thread
+            (for a picture per worker).
 
     Raises:
         RenderError: no camera, cameras of several sizes, an argument out of range, or not for this backend.
@@ -139,7 +140,7 @@ def _settings(
         raise RenderError(f"sh_degree must be 0 to {gaussians.sh_degree} for these Gaussians, not {sh_degree}.")
     if not 0 < max_alpha < 1:
         raise RenderError(f"max_alpha must lie between 0 and 1, not {max_alpha}.")
-    return Settings(sh_degree, max_alpha, tile_cut, max(1, threads or os.cpu_count() or 1))
+    return Settings(sh_degree, max_alpha, tile_cut, max(1, threads or min(cores(), _MOST_THREADS)))
 
 
 def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nopo.camera import Camera
 from nopo.gaussians import Gaussians
@@ -61,6 +62,7 @@ class _Blend(torch.autograd.Function):
         return picture, transmittance
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, v_picture: Tensor, v_transmittance: Tensor) -> tuple[Tensor | None, ...]:
         from nopo.render.plain_kernels import blend_rows_grad
 

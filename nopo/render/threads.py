@@ -8,13 +8,21 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="nopo-render")
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The pool of a process: a forked child has none of its parent's threads, and needs its own."""
+    return ThreadPoolExecutor(cores(), thread_name_prefix=f"nopo-render-{process}")
 
 
 def run_parts(work: Callable[[int], None], parts: int) -> None:
-    """Call `work(0)` to `work(parts - 1)`, side by side, and wait for all; one part stays in the calling thread.
+    """Call `work(0)` to `work(parts - 1)`, side by side, and wait for all; a single part stays in the calling thread.
 
     The kernels release the interpreter's lock. numba's own threads are not used: their work queue aborts the
     process when two Python threads start kernels at once, as a web page does.
@@ -22,6 +30,6 @@ def run_parts(work: Callable[[int], None], parts: int) -> None:
     if parts == 1:
         work(0)
         return
-    futures = [_pool().submit(work, part) for part in range(parts)]
+    futures = [_pool(os.getpid()).submit(work, part) for part in range(parts)]
     for future in futures:
         future.result()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from nopo.camera import Camera
 from nopo.gaussians import Gaussians
@@ -21,6 +22,7 @@ Array = np.ndarray
 _BAND_ROWS = 8
 _LEAST = 8  # the kernels take eight Gaussians at a time
 _MAX_PAIRS = 1 << 25  # entries of the bands' lists at a time: 256 MiB
+_MAX_KEPT_BYTES = 1 << 26  # of working memory of a thread between pictures
 _NO_CUT = 1e9  # pixels
 
 
@@ -42,9 +44,11 @@ def rasterize(
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
         pictures = _Rasterize.apply(*inputs, camera, settings, cov_focal)
     else:
-        drawing = _Drawing(_Scene.of(inputs, camera, settings, cov_focal), settings, _kept_buffers())
+        buffers = _kept_buffers()
+        drawing = _Drawing(_Scene.of(inputs, camera, settings, cov_focal), settings, buffers)
         drawing.draw()
-        pictures = tuple(torch.from_numpy(picture) for picture in (drawing.rgb, drawing.alpha, drawing.depth))
+        buffers.forget_excess()
+        pictures = drawing.pictures()
     rgb, alpha, depth = (picture.to(gaussians.device) for picture in pictures)
     return rgb, alpha, depth
 
@@ -84,19 +88,32 @@ class _Scene:
         )  # fmt: skip
 
 
+def _no_records() -> Array:
+    return np.empty((0, 16), np.float32)
+
+
+def _no_entries() -> Array:
+    return np.empty(0, np.uint32)
+
+
 @dataclass
 class _Buffers:
     """Working memory of one picture, which the next one of this thread uses again."""
 
-    records: Array = field(default_factory=lambda: np.empty((0, 16), np.float32))
-    keys: Array = field(default_factory=lambda: np.empty(0, np.uint32))
-    index: Array = field(default_factory=lambda: np.empty(0, np.uint32))
+    records: Array = field(default_factory=_no_records)
+    keys: Array = field(default_factory=_no_entries)
+    index: Array = field(default_factory=_no_entries)
 
     def reserve(self, num_gaussians: int, num_pairs: int) -> None:
         if len(self.records) < num_gaussians:
             self.records = np.empty((num_gaussians, 16), np.float32)
         if len(self.keys) < num_pairs:
             self.keys, self.index = (np.empty(num_pairs + num_pairs // 4, np.uint32) for _ in range(2))
+
+    def forget_excess(self) -> None:
+        """Keep no more than common pictures need: a server has many threads."""
+        if self.records.nbytes + self.keys.nbytes + self.index.nbytes > _MAX_KEPT_BYTES:
+            self.records, self.keys, self.index = _no_records(), _no_entries(), _no_entries()
 
 
 _local = threading.local()
@@ -155,6 +172,10 @@ class _Drawing:
         height, width = scene.size
         self.bands, self.blocks = -(-height // _BAND_ROWS), -(-width // 8)
         self.rgb, self.alpha, self.depth = (np.empty((height, width, k), np.float32) for k in (3, 1, 1))
+
+    def pictures(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Colours, alpha and depth, without a copy."""
+        return torch.from_numpy(self.rgb), torch.from_numpy(self.alpha), torch.from_numpy(self.depth)
 
     def draw(self, keep_lists: bool = False) -> list[tuple[_Group, Array]]:
         """Project, then list, sort and blend, group by group; the sorted lists are returned if they are to be kept."""
@@ -217,12 +238,14 @@ class _Rasterize(torch.autograd.Function):
         drawing = _Drawing(scene, settings, _Buffers())
         ctx.lists = drawing.draw(keep_lists=True)
         ctx.drawing = drawing
-        ctx.save_for_backward(*inputs)  # so that torch notices if they are changed in place before the backward pass
-        return tuple(torch.from_numpy(picture) for picture in (drawing.rgb, drawing.alpha, drawing.depth))
+        pictures = drawing.pictures()
+        ctx.save_for_backward(*inputs, *pictures)  # torch notices if they are changed before the backward pass
+        return pictures
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *v_pictures: Tensor) -> tuple[Tensor | None, ...]:
-        _ = ctx.saved_tensors
+        _ = ctx.saved_tensors  # raises if they were changed
         g = _Gradients(ctx.drawing, [v.contiguous().numpy() for v in v_pictures])
         g.compute(ctx.lists)
         background = torch.from_numpy(g.background()) if ctx.needs_input_grad[5] else None

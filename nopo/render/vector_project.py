@@ -51,7 +51,7 @@ CAMERA = 23
 
 
 @dataclass
-class _View:
+class View:
     """A camera as lanes."""
 
     rotation: list[Lanes]
@@ -59,18 +59,20 @@ class _View:
     rest: list[Lanes]
 
     def pair(self, field: int) -> tuple[Lanes, Lanes]:
+        """The two numbers of a field, such as `FOCAL`."""
         return self.rest[field - FOCAL], self.rest[field - FOCAL + 1]
 
 
-def _view(builder: ir.IRBuilder, pointer: ir.Value, tape: Tape | None = None) -> _View:
+def view_lanes(builder: ir.IRBuilder, pointer: ir.Value, tape: Tape | None = None) -> View:
+    """A camera array in lanes; on a tape, the pose is watched."""
     values = [spread(builder, builder.load(builder.gep(pointer, [I64(i)]))) for i in range(CAMERA)]
     pose = [tape.watch(v) for v in values[:FOCAL]] if tape else values[:FOCAL]
-    return _View(pose[:9], pose[9:], values[FOCAL:])
+    return View(pose[:9], pose[9:], values[FOCAL:])
 
 
 @dataclass
-class _Splat:
-    """What the projection makes of a Gaussian; conic a, b, c as in `projection.Splats`."""
+class SplatLanes:
+    """What the projection makes of eight Gaussians; conic a, b, c as in `projection.Splats`."""
 
     x: Lanes
     y: Lanes
@@ -82,23 +84,26 @@ class _Splat:
     unclamped: list[Lanes]
 
 
-def _dot(a: list[Lanes], b: list[Lanes]) -> Lanes:
+def dot(a: list[Lanes], b: list[Lanes]) -> Lanes:
+    """Product of two vectors of three."""
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-def _project(mean: list[Lanes], covar: list[Lanes], sh: list[Lanes], exact_depth: Lanes, view: _View) -> _Splat:
+def project_lanes(
+    mean: list[Lanes], covar: list[Lanes], sh: list[Lanes], rounded_depth: Lanes, view: View
+) -> SplatLanes:
     """The formulas of `projection`, for lanes that may be on a tape.
 
     Args:
         mean: x, y, z in the world.
         covar: xx, xy, xz, yy, yz, zz.
         sh: coefficients, colour after colour for each basis function.
-        exact_depth: the depth rounded once; a plain float32 sum would swap neighbours in the order.
+        rounded_depth: from `exact_depth`; a plain float32 sum would swap neighbours in the order.
         view: the camera.
     """
     rows = [view.rotation[3 * i : 3 * i + 3] for i in range(3)]
-    x, y, z = (_dot(row, mean) + shift for row, shift in zip(rows, view.translation, strict=True))
-    depth = z + (exact_depth - z.off_tape())
+    x, y, z = (dot(row, mean) + shift for row, shift in zip(rows, view.translation, strict=True))
+    depth = z + (rounded_depth - z.off_tape())
     inverse = 1.0 / depth
     slope_x, slope_y = x * inverse, y * inverse
 
@@ -109,16 +114,16 @@ def _project(mean: list[Lanes], covar: list[Lanes], sh: list[Lanes], exact_depth
     to_y = [cov_fy * inverse * (r - clamped_y * d) for r, d in zip(rows[1], rows[2], strict=True)]
     xx, xy, xz, yy, yz, zz = covar
     matrix = [[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]
-    half = [_dot(row, to_x) for row in matrix]
-    cov_xx = _dot(half, to_x) + BLUR_PX2
-    cov_xy = _dot(half, to_y)
-    cov_yy = _dot([_dot(row, to_y) for row in matrix], to_y) + BLUR_PX2
+    half = [dot(row, to_x) for row in matrix]
+    cov_xx = dot(half, to_x) + BLUR_PX2
+    cov_xy = dot(half, to_y)
+    cov_yy = dot([dot(row, to_y) for row in matrix], to_y) + BLUR_PX2
     determinant = cov_xx * cov_yy - cov_xy * cov_xy
     scale = 1.0 / determinant
 
-    camera_centre = [-_dot([row[i] for row in rows], view.translation) for i in range(3)]
+    camera_centre = [-dot([row[i] for row in rows], view.translation) for i in range(3)]
     away = [m - c for m, c in zip(mean, camera_centre, strict=True)]
-    shrink = 1.0 / _dot(away, away).sqrt()
+    shrink = 1.0 / dot(away, away).sqrt()
     degree = harmonics.degree_of(len(sh) // 3)
     terms = harmonics.polynomials(away[0] * shrink, away[1] * shrink, away[2] * shrink, degree)
     unclamped = []
@@ -129,7 +134,7 @@ def _project(mean: list[Lanes], covar: list[Lanes], sh: list[Lanes], exact_depth
         unclamped.append(value)
 
     (fx, fy), (cx, cy) = view.pair(FOCAL), view.pair(CENTRE)
-    return _Splat(
+    return SplatLanes(
         x=fx * slope_x + cx,
         y=fy * slope_y + cy,
         depth=depth,
@@ -141,7 +146,7 @@ def _project(mean: list[Lanes], covar: list[Lanes], sh: list[Lanes], exact_depth
     )
 
 
-def _exact_depth(builder: ir.IRBuilder, row: ir.Value, mean: list[Lanes]) -> Lanes:
+def exact_depth(builder: ir.IRBuilder, row: ir.Value, mean: list[Lanes]) -> Lanes:
     """Depth summed in float64 and rounded once: the same number, and so the same order, in every rasterizer."""
     weights = [spread_value(builder, builder.load(builder.gep(row, [I64(i)]))) for i in range(4)]
     total = weights[3]
@@ -150,7 +155,7 @@ def _exact_depth(builder: ir.IRBuilder, row: ir.Value, mean: list[Lanes]) -> Lan
     return mean[0].like(builder.fptrunc(total, mean[0].value.type))
 
 
-def _boxes(splat: _Splat, log2_opacity: Lanes, drawn: ir.Value, view: _View) -> list[Lanes]:
+def _boxes(splat: SplatLanes, log2_opacity: Lanes, drawn: ir.Value, view: View) -> list[Lanes]:
     """Pixel boxes x0, y0, x1, y1 as int32 bits: where alpha reaches 1/255, inside the picture and the tile cut."""
     cov_xx, _, cov_yy = splat.covariance
     squared_reach = (2 * math.log(2)) * (log2_opacity - math.log2(MIN_ALPHA)).at_least(0)
@@ -171,7 +176,7 @@ def _boxes(splat: _Splat, log2_opacity: Lanes, drawn: ir.Value, view: _View) -> 
     return [*low, *high]
 
 
-def _inputs(
+def gaussian_lanes(
     context: Any, builder: ir.IRBuilder, signature: Any, args: Any, degree: int
 ) -> tuple[list[Lanes], list[Lanes], list[Lanes]]:
     """Means, covariances (six numbers) and the sh coefficients that are used, of eight Gaussians from args[4] on."""
@@ -193,10 +198,10 @@ def _make_project8(degree: int) -> Callable[..., None]:
 
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
             at = [data_pointer(context, builder, signature.args[i], args[i]) for i in (5, 6, 7, 8)]
-            mean, covar, coefficients = _inputs(context, builder, signature, args, degree)
+            mean, covar, coefficients = gaussian_lanes(context, builder, signature, args, degree)
             opacity = load(builder, builder.gep(at[0], [args[4]]), 0)
-            view = _view(builder, at[1])
-            splat = _project(mean, covar, coefficients, _exact_depth(builder, at[2], mean), view)
+            view = view_lanes(builder, at[1])
+            splat = project_lanes(mean, covar, coefficients, exact_depth(builder, at[2], mean), view)
             a, b, c = splat.conic
             log2_opacity = opacity.log2()
             columns = [

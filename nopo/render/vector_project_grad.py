@@ -23,7 +23,7 @@ from nopo.render.lanes import (
     store_columns,
 )
 from nopo.render.lanes import spread_value as spread
-from nopo.render.vector_project import FOCAL, RECORD, SUMS, _exact_depth, _inputs, _project, _view
+from nopo.render.vector_project import FOCAL, RECORD, SUMS, exact_depth, gaussian_lanes, project_lanes, view_lanes
 
 Array = np.ndarray
 POSE = FOCAL  # numbers of a pose: rotation 9, translation 3
@@ -44,11 +44,11 @@ def _make_project8_grad(degree: int) -> Callable[..., None]:
                 data_pointer(context, builder, signature.args[i], args[i]) for i in (6, 7, 15)
             )  # fmt: skip
             tape = Tape()
-            plain = _inputs(context, builder, signature, args, degree)
-            exact_depth = _exact_depth(builder, depth_at, plain[0])
+            plain = gaussian_lanes(context, builder, signature, args, degree)
+            depth = exact_depth(builder, depth_at, plain[0])
             mean, covar, coefficients = ([tape.watch(lanes) for lanes in group] for group in plain)
-            view = _view(builder, camera_at, tape)
-            splat = _project(mean, covar, coefficients, exact_depth, view)
+            view = view_lanes(builder, camera_at, tape)
+            splat = project_lanes(mean, covar, coefficients, depth, view)
 
             record = load_columns(builder, at(8, RECORD), I64(RECORD), 14)
             x0, y0, x1, y1 = (lanes.bits() for lanes in record[10:])

@@ -1,13 +1,17 @@
 import math
+import multiprocessing
 import resource
+import sys
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
 from render_scenes import frontal, random_cloud
 
+from nopo.camera import Camera
 from nopo.gaussians import Gaussians
 from nopo.render import render, vector, warm_up
 from nopo.render.compiler import _writable_folder
@@ -130,6 +134,32 @@ def test_many_threads_at_once():
     for visitor in visitors:
         visitor.join()
     assert not wrong
+
+
+def test_changing_the_picture_before_the_backward_pass_is_an_error():
+    gaussians = random_cloud(20, 0)
+    rgb = render(changed(gaussians, means=gaussians.means.requires_grad_()), frontal(16, 16)).rgb
+    loss = rgb.square().sum()
+    with torch.no_grad():
+        rgb.clamp_(0, 0.1)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
+def test_a_forked_child_renders():
+    """Loaders of training data fork after the parent has rendered."""
+    gaussians, camera = random_cloud(20, 0), frontal(16, 16)
+    expected = render(gaussians, camera, threads=2).rgb
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is what is tested
+        process = multiprocessing.get_context("fork").Process(target=_same_or_exit, args=(gaussians, camera, expected))
+        process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def _same_or_exit(gaussians: Gaussians, camera: Camera, expected: torch.Tensor) -> None:
+    sys.exit(0 if torch.equal(render(gaussians, camera, threads=2).rgb, expected) else 1)
 
 
 def test_inference_mode_and_float64():
