@@ -92,12 +92,18 @@ CSS = """
 #photos button .wrap { font-size: 0; gap: 6px; }
 #photos button .wrap .or { display: none; }
 #photos button .wrap::after { content: "Drop photos here, or click"; font-size: 16px; }
+#examples { border: none; background: none; }
+#examples .grid-wrap { padding: 0; overflow: visible; }
+#examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+#examples .thumbnail-lg { aspect-ratio: 3 / 4; }
+#examples::before { content: "Or take an example:"; display: block; font-size: 14px; padding: 2px 0 8px;
+  color: var(--body-text-color-subdued); }
 #mattes .empty, #turntable .empty, #animation .empty {
   flex-direction: column; gap: 14px; color: var(--body-text-color-subdued); }
 #mattes .empty > *, #turntable .empty > *, #animation .empty > * { display: none; }
 #turntable .empty::before, #animation .empty::before {
   content: ""; width: 72px; height: 108px; background: FIGURE center / contain no-repeat; opacity: 0.6; }
-#mattes .empty::after { content: "You, without the background"; }
+#mattes .empty::after { content: "The person, without the background"; }
 #turntable .empty::after { content: "Your avatar will turn here"; }
 #animation .empty::after { content: "It will move here"; }
 #mattes img { background: repeating-conic-gradient(#d9d6d1 0 25%, #f1efec 0 50%) 0 0 / 16px 16px; }

@@ -26,6 +26,7 @@ class Parts:
     """The components that the buttons need."""
 
     photos: gr.Gallery
+    examples: gr.Gallery
     matting: gr.Dropdown
     size: gr.Dropdown
     mattes: gr.Gallery
@@ -70,19 +71,15 @@ def _photos() -> dict[str, Any]:
         columns=3, height=200, object_fit="contain", fit_columns=False,
     )  # fmt: skip
     people = example_people()
-    if people:
-        gr.Examples(
-            [[[(path, None) for path in paths]] for paths in people.values()],
-            [photos],
-            label="Or take an example",
-            example_labels=None,
-            cache_examples=False,
-            api_visibility="private",
-        )
+    examples = gr.Gallery(
+        [(paths[0], f"{name}, {len(paths)}") for name, paths in people.items()],
+        label="Examples", elem_id="examples", show_label=False, interactive=False, allow_preview=False, buttons=[],
+        columns=5, height="auto", object_fit="cover", visible=bool(people),
+    )  # fmt: skip
     with gr.Accordion("Settings", open=False):
         matting = gr.Dropdown(MATTING, value="auto", label="Cut-out by")
         size = gr.Dropdown(list(SIZES), value=512, label="Side of the videos, pixels")
-    return {"photos": photos, "matting": matting, "size": size}
+    return {"photos": photos, "examples": examples, "matting": matting, "size": size}
 
 
 def _mattes() -> dict[str, Any]:
@@ -129,15 +126,17 @@ def _video(name: str) -> gr.Video:
 def _wire(parts: Parts, handlers: Handlers) -> None:
     """Which function each event calls. While work is in progress only "Stop" can be pressed."""
     states = [parts.make, parts.move, parts.stop, parts.avatar_files, parts.animation_files, parts.animation]
-    matted = gr.on(
-        [parts.photos.change, parts.matting.change],
-        handlers.mattes,
-        [parts.photos, parts.matting],
-        [parts.mattes, parts.status],
-        api_name="mattes",
-        show_progress_on=[parts.mattes],
-        trigger_mode="always_last",
-    )
+    matting: dict[str, Any] = {
+        "fn": handlers.mattes,
+        "inputs": [parts.photos, parts.matting],
+        "outputs": [parts.mattes, parts.status],
+        "show_progress_on": [parts.mattes],
+    }
+    changes = [parts.photos.change, parts.matting.change]
+    matted = gr.on(changes, **matting, trigger_mode="always_last", api_name="mattes")
+    # A gallery that the server fills does not say that it changed.
+    taken = parts.examples.select(_take_example, None, [parts.photos], **QUIETLY)
+    example_matted = taken.then(**matting, api_visibility="private")
     made = parts.make.click(_busy, None, states[:3], **QUIETLY).then(
         handlers.reconstruct,
         [parts.size],
@@ -154,10 +153,15 @@ def _wire(parts: Parts, handlers: Handlers) -> None:
         show_progress_on=[parts.animation],
         concurrency_id="draw",
     )
-    for work in (matted, made, moved):
+    for work in (matted, example_matted, made, moved):
         work.success(handlers.states, None, states, **QUIETLY)
         work.failure(handlers.states, None, states, **QUIETLY)  # "then" is skipped after a failure (Gradio 6.31)
     parts.stop.click(handlers.stop, **QUIETLY)
+
+
+def _take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
+    """All photos of the person whose picture was pressed."""
+    return [(path, None) for path in list(example_people().values())[chosen.index]]
 
 
 def _busy() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:

@@ -17,6 +17,7 @@ FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+TIMEOUT_MS = 120_000  # the machine may be busy
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -64,14 +65,14 @@ def shots(tmp_path: Path) -> Path:
 
 
 def ready(page, button: str) -> None:
-    page.wait_for_function(f"!document.querySelector('#{button}').disabled", timeout=120_000)
+    page.wait_for_function(f"!document.querySelector('#{button}').disabled")
 
 
 def plays(page, video: str) -> bool:
     """Whether a video is shown, loops, and its time goes on."""
-    page.wait_for_selector(f"#{video} video", timeout=120_000)
+    page.wait_for_selector(f"#{video} video")
     element = f"document.querySelector('#{video} video')"
-    page.wait_for_function(f"{element}.currentTime > 0", timeout=30_000)
+    page.wait_for_function(f"{element}.currentTime > 0")
     seen = set()
     for _ in range(4):
         seen.add(page.evaluate(f"{element}.currentTime"))
@@ -84,6 +85,7 @@ def test_upload_press_and_see_both_videos_play(
     browser, url: str, cutout_photo: Path, shots: Path, width: int, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context.set_default_timeout(TIMEOUT_MS)
     page = context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -119,10 +121,11 @@ def test_a_bad_photo_is_explained_and_work_can_be_stopped(
     letter = tmp_path / "letter.jpg"
     letter.write_text("dear reader")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(TIMEOUT_MS)
     page.goto(url)
     page.wait_for_selector("#photos input[type=file]", state="attached")
     page.set_input_files("#photos input[type=file]", str(letter))
-    page.wait_for_selector("#status strong", timeout=60_000)
+    page.wait_for_selector("#status strong")
     assert "letter.jpg is not an image" in page.inner_text("#status")
     assert page.evaluate("document.querySelector('#make').disabled")
     page.screenshot(path=shots / "1280-error.png", full_page=True)
