@@ -20,8 +20,8 @@ def walk(rest_joints: Tensor) -> Motion:
     stride = CLIPS["walk"].floor_speed * 1.1
     for side, strike in (("left", 0.0), ("right", 0.5)):
         own = (cycle - strike) % 1
-        _tread(figure, side, own, stance=0.61, stride=stride, contact=0.30, inwards=-0.085, clearance=0.055)
-        roll_off = [(0.34, 0.0), (0.5, 24.0), (0.61, 58.0), (0.7, 52.0)]
+        _tread(figure, side, own, stance=0.58, stride=stride, contact=0.30, inwards=-0.085, clearance=0.05)
+        roll_off = [(0.34, 0.0), (0.5, 24.0), (0.58, 52.0), (0.66, 60.0), (0.75, 44.0)]
         pitch = keys(own, [(0.0, -20.0), (0.09, 0.0), *roll_off, (0.86, -6.0), (0.95, -20.0)])
         figure.foot(side, pitch=pitch, yaw=4.0, toes=keys(own, [(0.0, 1.0), (0.62, 1.0), (0.75, 0.2), (0.9, 0.6)]))
         # The arm goes with the other leg, a little late at the elbow.
@@ -31,7 +31,7 @@ def walk(rest_joints: Tensor) -> Motion:
     # Lowest just after each heel strike, over the standing foot in between; the hip of the swinging leg sinks.
     figure.pelvis = {
         "x": swing(cycle, 0.018, peak=0.28),
-        "y": -0.022 - swing(cycle, 0.017, peak=0.05, cycles=2),
+        "y": -0.016 - swing(cycle, 0.017, peak=0.06, cycles=2),
         "yaw": -swing(cycle, 6.0, peak=0.02),
         "roll": swing(cycle, 3.2, peak=0.17),
         "pitch": 3.0,
@@ -53,23 +53,23 @@ def run(rest_joints: Tensor) -> Motion:
     stride = CLIPS["run"].floor_speed * seconds / cycles
     for side, strike in (("left", 0.0), ("right", 0.5)):
         own = (cycle - strike) % 1
-        _tread(figure, side, own, stance=0.36, stride=stride, contact=0.25, inwards=-0.105, clearance=0.0)
+        _tread(figure, side, own, stance=0.36, stride=stride, contact=0.18, inwards=-0.105, clearance=0.0)
         # Heel to the buttock while the knee comes forward, then down in front of the body.
-        lift = keys(own, [(0.0, 0.0), (0.36, 0.0), (0.58, 0.25), (0.72, 0.22), (0.9, 0.07)])
+        lift = keys(own, [(0.0, 0.0), (0.36, 0.0), (0.58, 0.23), (0.72, 0.2), (0.9, 0.06)])
         pitch = keys(
-            own, [(0.0, -7.0), (0.06, 0.0), (0.17, 0.0), (0.36, 58.0), (0.54, 88.0), (0.76, 30.0), (0.93, -8.0)]
+            own, [(0.0, -7.0), (0.06, 0.0), (0.17, 0.0), (0.36, 48.0), (0.54, 88.0), (0.76, 30.0), (0.93, -8.0)]
         )
-        figure.foot(side, lift=lift, pitch=pitch, yaw=3.0, toes=keys(own, [(0.34, 1.0), (0.45, 0.15), (0.9, 0.2)]))
+        figure.foot(side, lift=lift, pitch=pitch, yaw=3.0, toes=keys(own, [(0.36, 1.0), (0.6, 0.1), (0.9, 0.15)]))
         forward = swing(own, 36.0, peak=0.5) - 10
         figure.arm(side, lower=70.0, forward=forward, roll=22 + swing(own, 8.0, peak=0.5))
         figure.arm(side, elbow=88 + swing(own, 12.0, peak=0.52))
         figure.hand(side, "loose fist")
     figure.pelvis = {
         "x": swing(cycle, 0.012, peak=0.2),
-        "y": -0.062 - swing(cycle, 0.035, peak=0.17, cycles=2),
+        "y": -0.028 - swing(cycle, 0.03, peak=0.15, cycles=2),
         "yaw": -swing(cycle, 8.0, peak=0.95),
         "roll": swing(cycle, 4.0, peak=0.15),
-        "pitch": 8.0,
+        "pitch": 6.0,
     }
     figure.spine = {
         "bend": 5 + swing(cycle, 1.5, peak=0.17, cycles=2),
@@ -86,15 +86,15 @@ def march(rest_joints: Tensor) -> Motion:
     cycle = (figure.phase * 2) % 1
     for side, strike in (("left", 0.0), ("right", 0.5)):
         own = (cycle - strike) % 1
-        up = keys(own, [(0.0, 0.0), (0.56, 0.0), (0.76, 1.0), (0.82, 0.96)])
-        peel = keys(own, [(0.0, 0.0), (0.48, 0.0), (0.6, 30.0), (0.76, 22.0), (0.93, 14.0), (0.99, 0.0)])
+        up = keys(own, [(0.0, 0.0), (0.54, 0.0), (0.75, 1.0), (0.8, 0.97)])
+        peel = keys(own, [(0.0, 0.0), (0.48, 0.0), (0.62, 30.0), (0.78, 22.0), (0.88, 13.0)])
         figure.foot(side, x=-0.07, z=0.17 * up, lift=0.31 * up, pitch=peel, yaw=4.0, toes=1 - up)
         figure.arm(side, lower=76.0, forward=swing(own, 32.0, peak=0.3) - 2, roll=8.0)
         figure.arm(side, elbow=16 + swing(own, 9.0, peak=0.32))
         figure.hand(side, "loose fist")
     figure.pelvis = {
         "x": swing(cycle, 0.028, peak=0.27),
-        "y": -0.012 - swing(cycle, 0.008, peak=0.04, cycles=2),
+        "y": -0.018 - swing(cycle, 0.01, peak=0.04, cycles=2),
         "z": 0.0,
         "yaw": swing(cycle, 3.0, peak=0.27),
         "roll": -swing(cycle, 1.5, peak=0.27),
@@ -210,5 +210,5 @@ def _tread(
     back = stride * air
     glide = leave - back * u + (contact - leave + back) * ease(u)
     z = torch.where(own < stance, contact - stride * own, glide)
-    lift = clearance * bump(u)
+    lift = clearance * bump(u**0.75)  # early, so that the knee bends on at toe-off
     figure.foot(side, x=inwards, z=z, lift=lift)

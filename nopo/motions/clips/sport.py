@@ -37,7 +37,7 @@ def jumping_jack(rest_joints: Tensor) -> Motion:
     push = keys(round_, [(0.06, 0.0), (0.15, 1.0), (0.27, 0.7), (0.41, 0.25), (0.47, 0.0), (0.56, 0.0),
                          (0.63, 1.0), (0.75, 0.7), (0.89, 0.25), (0.95, 0.0)])  # fmt: skip
     figure.both("foot", x=-0.07 + 0.26 * apart, lift=0.06 * flight, pitch=30 * push, yaw=6 + 6 * apart)
-    crouch = keys(round_, [(0.04, 1.0), (0.15, 0.0), (0.4, 0.1), (0.50, 1.0), (0.62, 0.0), (0.9, 0.1)])
+    crouch = keys(round_, [(0.03, 1.0), (0.18, 0.0), (0.38, 0.1), (0.5, 1.0), (0.67, 0.0), (0.87, 0.1)])
     figure.pelvis = {"y": 0.004 - 0.055 * crouch + 0.14 * flight - 0.035 * apart, "pitch": 2 + 5 * crouch}
     figure.spine = {"bend": 2 + 4 * crouch - 3 * apart}
     arms = keys(round_, [(0.05, 0.0), (0.44, 1.0), (0.53, 1.0), (0.92, 0.0)])
