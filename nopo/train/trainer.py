@@ -71,6 +71,7 @@ def train_open(
     config: ModelConfig | None = None,
     sheet_minutes: float = 20.0,
     threads: int | None = None,
+    max_steps: int | None = None,
 ) -> Path:
     """Train the open model for some minutes.
 
@@ -86,6 +87,7 @@ def train_open(
         sheet_minutes: time between sample sheets; 0 draws none.
         threads: of each of the two workers, the one that trains and the one that makes the next people; torch's
             default if None.
+        max_steps: stop after so many optimiser steps of this call, if the time does not end first.
 
     Returns:
         The written checkpoint (averaged weights, fp16 safetensors).
@@ -103,11 +105,11 @@ def train_open(
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
 
     started = saved = drawn = time.monotonic()
-    before = run.seconds
+    before, last = run.seconds, math.inf if max_steps is None else run.step + max_steps
     for report in _steps(run, template, recipe, device, precision):
         now = time.monotonic()
         run.seconds = before + now - started
-        done = now - started > 60 * minutes
+        done = now - started > 60 * minutes or run.step >= last
         if report:
             append_history(out, report)
         if done or now - saved > SAVE_SECONDS:
@@ -183,14 +185,14 @@ def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": decay, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
 
 
-def next_batch(recipe: Recipe, step: int, seen: int, device: str) -> Batch:
+def next_batch(recipe: Recipe, step: int, seen: int, uv_size: int, device: str) -> Batch:
     """The people of one step: a function of the seed, the step and the stage, so that a resumed run goes on alike."""
     generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
     photos = max(recipe.photos * 128**2 // stage.size**2, views)
     people = max(1, round(photos / views))
-    return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal)
+    return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal, uv_size=uv_size)
 
 
 def _photos(batch: Batch) -> int:
@@ -203,12 +205,13 @@ def _steps(
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
     sums: dict[str, float] = {}
     clock, seen = time.monotonic(), run.seen
+    texels = run.network.config.template_size
     with ThreadPoolExecutor(1, "nopo-people") as ahead:  # the next people are made while the network learns from these
-        coming = ahead.submit(next_batch, recipe, run.step, run.seen, device)
+        coming = ahead.submit(next_batch, recipe, run.step, run.seen, texels, device)
         while True:
             batch = coming.result()
             run.seen += _photos(batch)
-            coming = ahead.submit(next_batch, recipe, run.step + 1, run.seen, device)
+            coming = ahead.submit(next_batch, recipe, run.step + 1, run.seen, texels, device)
             terms = _step(run, batch, template, recipe, device, precision)
             run.step += 1
             for name, value in terms.items():

@@ -1,0 +1,109 @@
+import logging
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import torch
+
+from nopo.body.open import load_open_body
+from nopo.encode.checkpoint import load_network
+from nopo.encode.config import ModelConfig
+from nopo.errors import TrainingError
+from nopo.train import trainer
+from nopo.train.recipe import Recipe, Stage
+from nopo.train.state import load_state, read_history, save_state
+from nopo.train.trainer import train_open
+
+RECIPE = Recipe(photos=2, stages=(Stage(float("inf"), 64, 0.5, views=(0.5, 0.5)),), warmup=1)
+CONFIG = replace(
+    ModelConfig.open(), template_size=32, encoder_width=64, encoder_layers=1, decoder_width=64, decoder_layers=3,
+    hooks=(0, 1, 2, 3), dpt_levels=(16, 16, 16, 16), dpt_trunk=16,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def start(out: Path, resume: bool) -> trainer.Run:
+    return trainer._start(out, "cpu", RECIPE, CONFIG, resume, scratch=True)
+
+
+def steps(run: trainer.Run, count: int) -> None:
+    template = load_open_body().template(CONFIG.template_size)
+    for _ in islice(trainer._steps(run, template, RECIPE, "cpu", "fp32"), count):
+        pass
+
+
+def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
+    whole = start(tmp_path / "whole", resume=False)
+    steps(whole, 4)
+    first = start(tmp_path / "broken", resume=False)
+    steps(first, 2)
+    (tmp_path / "broken").mkdir()
+    save_state(tmp_path / "broken", first.state())
+    (tmp_path / "broken" / "state.pt.part").write_bytes(b"what kill -9 leaves of a state half written")
+    second = start(tmp_path / "broken", resume=True)
+    steps(second, 2)
+    assert (second.step, second.seen) == (whole.step, whole.seen)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, second.network.state_dict()[name]), name
+    assert all(torch.equal(tensor, second.ema[name]) for name, tensor in whole.ema.items())
+
+
+def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    path = train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=1)
+    network = load_network(path)
+    assert network.config == CONFIG
+    assert torch.allclose(network.template_joints, load_open_body().rest_joints(), atol=1e-3)
+    assert load_state(tmp_path)["step"] == 1
+    train_open(tmp_path, 9, recipe=RECIPE, resume=True, sheet_minutes=0, max_steps=1)
+    assert "Resuming from step 1" in caplog.text
+    assert load_state(tmp_path)["step"] == 2
+
+
+def test_learning_lowers_the_error(tmp_path):
+    run = start(tmp_path, resume=False)
+    template = load_open_body().template(CONFIG.template_size)
+    batch = trainer.next_batch(RECIPE, 0, 0, CONFIG.template_size, "cpu")
+    errors = [trainer._step(run, batch, template, RECIPE, "cpu", "fp32")["canonical_cm"] for _ in range(25)]
+    assert errors[-1] < 0.75 * errors[0]
+
+
+
+def test_the_same_seed_gives_the_same_people_whatever_came_before():
+    one = trainer.next_batch(RECIPE, 5, 100, 32, "cpu")
+    trainer.next_batch(RECIPE, 6, 100, 32, "cpu")
+    again = trainer.next_batch(RECIPE, 5, 100, 32, "cpu")
+    assert torch.equal(one.images, again.images)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
+    save_state(tmp_path, {"step": 1})
+    with pytest.raises(TrainingError, match="--resume"):
+        train_open(tmp_path, 1, recipe=RECIPE, config=CONFIG)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_missing_gpu_is_said_in_one_sentence(tmp_path):
+    with pytest.raises(TrainingError, match="--device cpu"):
+        train_open(tmp_path, 1, device="cuda")
+    assert not any(tmp_path.iterdir())
+
+
+def test_half_precision_is_refused_on_the_cpu(tmp_path):
+    with pytest.raises(TrainingError, match="cuda"):
+        train_open(tmp_path, 1, precision="bf16")
+
+
+def test_the_history_keeps_every_loss_term(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "REPORT_STEPS", 2)
+    train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=2)
+    record = read_history(tmp_path)[0]
+    assert {"step", "seen", "photos_per_second", "canonical", "skinning", "joints", "template"} <= set(record)
