@@ -60,9 +60,9 @@ def room(dice: Dice, camera: Camera, floor_y: float) -> Tensor:
     ground = torch.tensor(ground_colour) * (board_tone * (1 - 0.25 * planks))[:, None]
     board = ((height < 0.09) & ~on_floor).float()[:, None]
     wall = wall * (1 - board) + torch.tensor(_quiet(dice, 0.5, 0.95)) * board
-    left, low = dice.uniform(-1.6, 1.0), dice.uniform(0.7, 1.4)
+    left, low = dice.choose((dice.uniform(-1.8, -1.25), dice.uniform(0.55, 1.1))), dice.uniform(0.9, 1.5)
     inside = (along > left) & (along < left + 0.7) & (height > low) & (height < low + 0.9)
-    wall = torch.where(inside[:, None], torch.tensor(sample_colour(dice)), wall)
+    wall = torch.where(inside[:, None], torch.tensor(_quiet(dice, 0.35, 0.9)), wall)
     falloff = 1 - 0.25 * ((hit @ forward + 2) / 6).clamp(0, 1)
     shadow = 1 - 0.45 * torch.exp(-((hit[:, 0] ** 2 + hit[:, 2] ** 2) / 0.12)) * on_floor
     colour = torch.where(on_floor[:, None], ground, wall) * (falloff * shadow)[:, None]

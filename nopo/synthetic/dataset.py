@@ -24,9 +24,10 @@ from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import sample_pose
 from nopo.synthetic.rasterize import Fragments
-from nopo.synthetic.shoot import cameras_of, develop, expose, pose_person
+from nopo.synthetic.shoot import Posed, cameras_of, develop, expose, look_through, pose_person
 
 NUM_PARTS = 24
+UV_DEPTH_SLACK_M = 0.012  # a texel this far behind what a pixel shows is still the same surface
 
 
 def _part_of_joint() -> list[int]:
@@ -205,7 +206,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "rest_joints": subject.rest_joints,
         **_truth(subject, exposure.fragments, fine, coverage, mask, window),
         **_uv_truth(subject, exposure.gain.mean(0), wishes.uv_size),
-        "uv_visible": _uv_visible(exposure.fragments, wishes.uv_size),
+        "uv_visible": _uv_visible(posed, _finer(K, fine), viewmat, exposure.fragments, mask, wishes.uv_size),
     }
     return _Shots(tensors, cameras, poses, person)
 
@@ -348,12 +349,23 @@ def _uv_truth(person: Person, gain: Tensor, size: int) -> dict[str, Tensor]:
     return {"uv_positions": atlas.fragments.scatter(position)[0], "uv_colors": atlas.fragments.scatter(lit)[0]}
 
 
-def _uv_visible(fragments: Fragments, size: int) -> Tensor:
-    """[V, S, S] bool texels whose face is seen in picture v."""
-    device = str(fragments.face.device)
-    atlas, views = uv_atlas(size, device).fragments, fragments.shape[0]
-    seen = torch.zeros(views, len(load_mesh(device).faces), dtype=torch.bool, device=device)
-    seen[fragments.image, fragments.face] = True
+def _uv_visible(
+    posed: Posed, K: Tensor, viewmat: Tensor, fragments: Fragments, mask: Tensor, size: int
+) -> Tensor:
+    """[V, S, S] bool texels that a picture shows: facing the camera, nothing before them, kept by the matte."""
+    device = str(K.device)
+    atlas, faces = uv_atlas(size, device).fragments, load_mesh(device).faces
+    views, fine, _ = fragments.shape
+    depth = fragments.scatter(fragments.depth, float("inf"))
+    supersample = fine // mask.shape[-1]
     out = torch.zeros(views, size * size, dtype=torch.bool, device=device)
-    out[:, atlas.pixel] = seen[:, atlas.face]
+    for v in range(views):
+        point = atlas.interpolate(posed.points[v], faces)
+        x, y, away = look_through(point[None], K[v : v + 1], viewmat[v : v + 1])[0].unbind(-1)
+        column, row = x.long().clamp(0, fine - 1), y.long().clamp(0, fine - 1)
+        eye = -viewmat[v, :3, :3].T @ viewmat[v, :3, 3]
+        facing = (atlas.interpolate(posed.normals[v], faces) * (eye - point)).sum(-1) > 0
+        inside = (x >= 0) & (x < fine) & (y >= 0) & (y < fine)
+        inside &= mask[v, row // supersample, column // supersample] > 0.25
+        out[v, atlas.pixel] = inside & facing & (away < depth[v, row, column] + UV_DEPTH_SLACK_M)
     return out.view(views, size, size)

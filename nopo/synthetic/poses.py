@@ -150,7 +150,7 @@ def _trunk(draft: _Draft, dice: Dice, kind: str) -> None:
         draft.turn("pelvis", (_X, pitch), (_Z, dice.normal(2)), (_Y, dice.normal(4)))
     for joint in ("spine1", "spine2", "spine3"):
         draft.turn(joint, (_Y, twist), (_Z, tilt), (_X, lean))
-    gaze, nod = dice.normal(15), dice.normal(7, 3)
+    gaze, nod = dice.normal(15), dice.normal(7) - 1.8 * max(-8.0, min(8.0, lean))  # the head stays level
     draft.turn("neck", (_Y, gaze * 0.4), (_X, nod * 0.5), (_Z, dice.normal(3)))
     draft.turn("head", (_Y, gaze * 0.6), (_X, nod * 0.5), (_Z, dice.normal(4)))
     look = ((_Y, dice.normal(6)), (_X, dice.normal(3)))
