@@ -9,7 +9,8 @@ Axes: +y up, the figure faces +z, left is +x. `left` and `right` sides take the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -21,17 +22,44 @@ from nopo.motions.hands import left_hand, mirrored
 Curve = float | Tensor
 
 
+class Pelvis(TypedDict, total=False):
+    """Metres from the T-pose in world, and degrees relative to the heading; `roll` lifts the left hip."""
+
+    x: Curve
+    y: Curve
+    z: Curve
+    yaw: Curve
+    pitch: Curve
+    roll: Curve
+
+
+class Spine(TypedDict, total=False):
+    """Degrees, shared by the three joints: forward, to the left about the vertical, sideways to the left."""
+
+    bend: Curve
+    twist: Curve
+    lean: Curve
+
+
+class Head(TypedDict, total=False):
+    """Degrees from level and ahead: to the left, down, sideways to the left; `follow` 0..1 the chest."""
+
+    yaw: Curve
+    nod: Curve
+    tilt: Curve
+    follow: Curve
+
+
 @dataclass
 class Foot:
-    """Where a foot is; x, z of the sole relative to where it stands in the T-pose, both feet in world axes."""
+    """Where a foot is, relative to where it stands in the T-pose."""
 
-    x: Curve = 0.0
-    z: Curve = 0.0
+    x: Curve = 0.0  # outwards
+    z: Curve = 0.0  # forward
     lift: Curve = 0.0
-    yaw: Curve = 0.0
+    yaw: Curve = 0.0  # toes outwards
     pitch: Curve = 0.0  # above 0 the heel is up and the ball stays; below 0 the toes are up and the heel stays
-    roll: Curve = 0.0
-    knee_out: Curve = 0.0
+    knee_out: Curve = 0.0  # degrees that the knee points outwards of where the foot does
     toes: Curve = 1.0  # 1: the toes stay flat while the heel is up; 0: they go along with the foot
 
 
@@ -70,9 +98,9 @@ class Figure:
     seconds: float
     rest_joints: Tensor  # [55, 3] m
     fps: float = 30.0
-    pelvis: dict[str, Curve] = field(default_factory=dict)  # x, y, z m; yaw, pitch, roll deg
-    spine: dict[str, Curve] = field(default_factory=dict)  # bend forward, twist to the left, lean to the left
-    head: dict[str, Curve] = field(default_factory=dict)  # yaw left, nod down, tilt left; follow 0..1 the chest
+    pelvis: Pelvis = field(default_factory=Pelvis)
+    spine: Spine = field(default_factory=Spine)
+    head: Head = field(default_factory=Head)
     heading: Curve = 0.0  # where the figure faces: pelvis, chest, head and arms turn with it, the feet do not
     max_reach: float = 0.995  # of the leg, beyond which the pelvis is lowered
 
@@ -89,13 +117,11 @@ class Figure:
 
     def foot(self, side: str, **curves: Curve) -> None:
         """Place a foot; see `Foot` for the words."""
-        for name, value in curves.items():
-            setattr(self.feet[side], name, value)
+        self.feet[side] = replace(self.feet[side], **curves)
 
     def arm(self, side: str, **curves: Curve) -> None:
         """Hold an arm by angles; see `Arm` for the words."""
-        for name, value in curves.items():
-            setattr(self.arms[side], name, value)
+        self.arms[side] = replace(self.arms[side], **curves)  # type: ignore[arg-type]
 
     def both(self, part: str, **curves: Curve) -> None:
         """The same for both sides; `part` is "foot" or "arm"."""

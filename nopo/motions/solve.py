@@ -64,8 +64,8 @@ class _Solver:
 
     def _bend_trunk(self, heading: Tensor) -> None:
         pelvis, spine = self.figure.pelvis, self.figure.spine
-        self.world[0] = heading @ self._euler(*(pelvis.get(k, 0.0) for k in ("yaw", "pitch", "roll")))
-        bend, twist, lean = (spine.get(k, 0.0) for k in ("bend", "twist", "lean"))
+        self.world[0] = heading @ self._euler(pelvis.get("yaw", 0.0), pelvis.get("pitch", 0.0), pelvis.get("roll", 0.0))
+        bend, twist, lean = spine.get("bend", 0.0), spine.get("twist", 0.0), spine.get("lean", 0.0)
         for joint, share in (("spine1", 0.38), ("spine2", 0.34), ("spine3", 0.28)):
             step = self._euler(twist * share, bend * share, -lean * share)
             self.world[J[joint]] = self._orientation(PARENTS[J[joint]]) @ step
@@ -89,13 +89,15 @@ class _Solver:
         heel = torch.stack([ankle[0], ball[1], ankle[2] - HEEL_BEHIND_ANKLE_M * self.scale])
         step = torch.stack([self._curve(foot.x) * sign, self._curve(foot.lift), self._curve(foot.z)], -1) * self.scale
         yaw = self._euler(yaw=self._curve(foot.yaw) * sign)
-        turn = yaw @ self._euler(pitch=foot.pitch, roll=self._curve(foot.roll) * sign)
+        turn = yaw @ self._euler(pitch=foot.pitch)
         pivot = torch.where(self._curve(foot.pitch)[:, None] > 0, ball - ankle, heel - ankle)  # [T, 3]
         return ankle + step + ((yaw - turn) @ pivot[..., None])[..., 0], turn
 
     def _place_pelvis(self, ankles: dict[str, Tensor]) -> Tensor:
         """Translation [T, 3] of the pelvis: as told, but lower, smoothly, where a leg would have to be longer."""
-        where = torch.stack([self._curve(self.figure.pelvis.get(k, 0.0)) for k in ("x", "y", "z")], -1) * self.scale
+        pelvis = self.figure.pelvis
+        told = (pelvis.get("x", 0.0), pelvis.get("y", 0.0), pelvis.get("z", 0.0))
+        where = torch.stack([self._curve(value) for value in told], -1) * self.scale  # [T, 3]
         return lower_into_reach(self.rest, where, self.world[0], ankles, self.figure.max_reach)
 
     def _solve_leg(self, side: str, where: Tensor, ankle: Tensor, turn: Tensor, heading: Tensor) -> None:

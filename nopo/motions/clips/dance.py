@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nopo.body.skeleton import JOINT_NAMES
 from nopo.motion import Motion
 from nopo.motions.curves import bump, ease, keys, progress, swing
 from nopo.motions.figure import Curve, Figure
+from nopo.motions.legs import J
 from nopo.motions.solve import solve
 
 
@@ -132,7 +132,7 @@ def tai_chi(rest_joints: Tensor) -> Motion:
 
 def _swivel(figure: Figure, side: str, yaw: Tensor, closer: float) -> None:
     """Turn a foot about its ball, where it touches the floor."""
-    ankle, ball = (figure.rest[JOINT_NAMES.index(f"{side}_{name}")] for name in ("ankle", "foot"))
+    ankle, ball = (figure.rest[J[f"{side}_{name}"]] for name in ("ankle", "foot"))
     sign = 1.0 if side == "left" else -1.0
     out, ahead = ((ball - ankle) / figure.leg_scale)[[0, 2]].tolist()
     out = out * sign
