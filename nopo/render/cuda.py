@@ -76,8 +76,10 @@ def _probe(command: Sequence[str], seconds: float) -> str | None:
     try:
         output, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
+        process.kill()
         process.communicate()
         return f"it did not compile within {seconds:g} s"
     if process.returncode == 0:

@@ -16,23 +16,8 @@ from numba import types
 from numba.core import cgutils
 
 from nopo.render.compiler import compiled
-from nopo.render.lanes import (
-    F32X8,
-    I1,
-    I8,
-    I32,
-    I32X8,
-    LANES,
-    STRICT,
-    WIDTH,
-    Lanes,
-    data_pointer,
-    emitted,
-    load,
-    spread,
-    store,
-    sums_of_lanes,
-)
+from nopo.render.lane_memory import data_pointer, load, store, sums_of_lanes
+from nopo.render.lanes import F32X8, I1, I8, I32, I32X8, LANES, STRICT, WIDTH, Lanes, emitted, spread
 from nopo.render.settings import MIN_ALPHA, MIN_TRANSMITTANCE
 
 Array = np.ndarray

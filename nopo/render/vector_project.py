@@ -23,20 +23,8 @@ from numba import types
 from nopo import harmonics
 from nopo.render.compiler import compiled
 from nopo.render.depth_sort import bands_of
-from nopo.render.lanes import (
-    F64X8,
-    I64,
-    RELAXED,
-    Lanes,
-    Tape,
-    data_pointer,
-    emitted,
-    load,
-    load_columns,
-    spread,
-    spread_value,
-    store_columns,
-)
+from nopo.render.lane_memory import data_pointer, load, load_columns, store_columns
+from nopo.render.lanes import F64X8, I64, RELAXED, Lanes, Tape, emitted, spread, spread_value
 from nopo.render.settings import BLUR_PX2, CUT_TILE_PX, MIN_ALPHA, NEAR_M
 
 Array = np.ndarray

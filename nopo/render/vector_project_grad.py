@@ -10,18 +10,8 @@ from llvmlite import ir
 from numba import types
 
 from nopo.render.compiler import compiled
-from nopo.render.lanes import (
-    F64X8,
-    I32X8,
-    I64,
-    RELAXED,
-    Lanes,
-    Tape,
-    data_pointer,
-    emitted,
-    load_columns,
-    store_columns,
-)
+from nopo.render.lane_memory import data_pointer, load_columns, store_columns
+from nopo.render.lanes import F64X8, I32X8, I64, RELAXED, Lanes, Tape, emitted
 from nopo.render.lanes import spread_value as spread
 from nopo.render.vector_project import FOCAL, RECORD, SUMS, exact_depth, gaussian_lanes, project_lanes, view_lanes
 

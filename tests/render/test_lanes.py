@@ -6,18 +6,8 @@ import torch
 
 from nopo.render.compiler import compiled
 from nopo.render.depth_sort import DIGITS, MAX_BUCKETS, bands_of, sort_by_key
-from nopo.render.lanes import (
-    I64,
-    Lanes,
-    Tape,
-    data_pointer,
-    emitted,
-    load,
-    load_columns,
-    store,
-    store_columns,
-    sums_of_lanes,
-)
+from nopo.render.lane_memory import data_pointer, load, load_columns, store, store_columns, sums_of_lanes
+from nopo.render.lanes import I64, Lanes, Tape, emitted
 
 VOID = __import__("numba").types.void
 
