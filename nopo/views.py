@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from nopo.errors import NopoError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_VIEWS = 8
 
