@@ -6,45 +6,23 @@ import hashlib
 import logging
 import os
 import sys
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from nopo.errors import DependencyError, WeightsError
+from nopo.models import HOME_OF_PUBLISHED, MODELS, Model, named
 
 LOGGER = logging.getLogger(__name__)
 
 SUMS = "SHA256SUMS"
 """File beside the weights, as `sha256sum` writes it: what each of them must hash to."""
 
-
-@dataclass(frozen=True)
-class Model:
-    """One model that can be named.
-
-    Attributes:
-        name: what `Pipeline.load` and the command line call it.
-        file: its file in a folder of weights.
-        views: how many photos it was trained for.
-        licence: what its weights may be used for.
-        coming: announced, but this version cannot run it yet.
-    """
-
-    name: str
-    file: str
-    views: str
-    licence: str
-    coming: bool = False
-
-
-RESEARCH = "non-commercial research only"
-MODELS = (
-    Model("open", "open.safetensors", "1 to 8", "Apache-2.0"),
-    Model("thuman2.0", "thuman2.0_inputs3_res1024.safetensors", "3", RESEARCH, coming=True),
-    Model("thuman2.1", "thuman2.1_inputs3_res1024.safetensors", "3", RESEARCH, coming=True),
-    Model("thuman2.1-huge100k", "thuman2.1_huge100k_inputs3_res1024.safetensors", "3", RESEARCH, coming=True),
-    Model("huge100k", "huge100k_inputs1_res896.safetensors", "1", RESEARCH, coming=True),
+HOW_TO_GET = (
+    f"download the file from the authors' Box share, linked in their project's README ({HOME_OF_PUBLISHED}), "
+    "and put it into weights/ or into the folder that NOPO_WEIGHTS names, "
+    "or into a private Hugging Face repository and name that in NOPO_HF_REPO (and a token in HF_TOKEN)"
 )
+"""What to do when a published model is missing: the end of a sentence."""
 
 
 def folders() -> list[Path]:
@@ -58,15 +36,15 @@ def folders() -> list[Path]:
 
 
 def is_present(model: Model) -> bool:
-    """Whether the model's file is on this machine."""
-    return _find(model.file) is not None
+    """Whether the model's file is on this machine, in one of `folders`."""
+    return _find(*model.files) is not None
 
 
 def resolve(name_or_path: str | Path) -> Path:
     """The checkpoint file of a model.
 
     Args:
-        name_or_path: one of `MODELS` by name, or the path of a checkpoint.
+        name_or_path: one of `nopo.models.MODELS` by name, or the path of a checkpoint.
 
     Raises:
         WeightsError: unknown, missing, gated or altered; the message says what to do.
@@ -75,15 +53,31 @@ def resolve(name_or_path: str | Path) -> Path:
     path = Path(name_or_path).expanduser()
     if path.is_file():
         return path
+    model = named(str(name_or_path))
+    if model is not None:
+        return find_model(model)
     if path.suffix in (".safetensors", ".ckpt"):
         raise WeightsError(f"There is no checkpoint {path.name}; check the path.")
-    model = next((model for model in MODELS if model.name == str(name_or_path)), None)
-    if model is None:
-        names = ", ".join(model.name for model in MODELS)
-        raise WeightsError(f"There is no model {path.name!r}; give the path of a checkpoint, or one of {names}.")
-    if model.coming:
-        raise WeightsError(f"This version cannot run the model {model.name} yet; use the model open.")
-    return find_file(model.file)
+    names = ", ".join(model.name for model in MODELS)
+    raise WeightsError(f"There is no model {path.name!r}; give the path of a checkpoint, or one of {names}.")
+
+
+def find_model(model: Model) -> Path:
+    """The file of a model, checked: by SHA256SUMS if it is listed there, else by what it was when first used.
+
+    Raises:
+        WeightsError: it is nowhere, or altered.
+        DependencyError: a download is needed and huggingface_hub is not installed.
+    """
+    if not model.published:
+        return find_file(model.file)
+    path = _find(*model.files)
+    repo = os.environ.get("NOPO_HF_REPO")
+    if path is None and repo:
+        path = _download(repo, model.file)
+    if path is not None:
+        return _checked_as_before(path)
+    raise WeightsError(f"{model.file} of the model {model.name} ({model.licence}) is missing: {HOW_TO_GET}.")
 
 
 def find_file(file: str) -> Path:
@@ -104,8 +98,9 @@ def find_file(file: str) -> Path:
     )
 
 
-def _find(file: str) -> Path | None:
-    return next((folder / file for folder in folders() if (folder / file).is_file()), None)
+def _find(*files: str) -> Path | None:
+    places = (folder / file for folder in folders() for file in files)
+    return next((place for place in places if place.is_file()), None)
 
 
 @cache
@@ -119,21 +114,47 @@ def _sums(folder: Path) -> dict[str, str]:
 def _checked_sum(path: Path) -> Path:
     expected = _sums(path.parent).get(path.name)
     if expected is not None:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
+        if _digest(path) != expected:
             raise WeightsError(f"{path.name} is not the file that {SUMS} lists; download or copy it again.")
     return path
 
 
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _checked_as_before(path: Path) -> Path:
+    """Nobody lists the sums of the published files: what one hashes to is kept beside it when it is first used.
+
+    Several gigabytes take seconds to hash, so a file is hashed again only if it is newer than what was kept of it.
+    """
+    kept = path.with_name(path.name + ".sha256")
+    if kept.is_file() and kept.stat().st_mtime_ns >= path.stat().st_mtime_ns:
+        return path
+    LOGGER.info("checking %s, once", path.name)
+    line = f"{_digest(path)}  {path.name}\n"  # as `sha256sum` writes and checks it
+    if kept.is_file() and kept.read_text() != line:
+        raise WeightsError(
+            f"{path.name} is not what it was when first used; get it again, or delete {kept.name} if you replaced it."
+        )
+    try:
+        kept.write_text(line)
+    except OSError as error:
+        LOGGER.info("its sum is not kept: %s", error.strerror)
+    return path
+
+
 def _download(repo: str, file: str) -> Path:
-    """From a Hugging Face repository, private or not, into its cache; huggingface_hub shows the progress."""
+    """From a Hugging Face repository, private or not, into its cache.
+
+    huggingface_hub shows the progress, reads HF_TOKEN, and goes on where an earlier download broke off.
+    """
     try:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import (
             EntryNotFoundError,
             GatedRepoError,
-            HfHubHTTPError,
             LocalEntryNotFoundError,
             RepositoryNotFoundError,
         )
@@ -147,7 +168,7 @@ def _download(repo: str, file: str) -> Path:
         raise WeightsError(
             f"{repo} does not exist, or is private: set HF_TOKEN to a token that may read it."
         ) from error
-    except (EntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 (what carries the bytes changes with the version, and so do its errors)
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             raise WeightsError(f"{repo} has no file {file}; upload it there, or unset NOPO_HF_REPO.") from error
         raise WeightsError(f"{file} could not be downloaded from {repo}; check the network and try again.") from error

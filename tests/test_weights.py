@@ -1,12 +1,19 @@
 import hashlib
+import os
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from nopo import weights
 from nopo.encode.checkpoint import load_network
 from nopo.errors import WeightsError
-from nopo.weights import MODELS, SUMS, find_file, folders, resolve
+from nopo.models import MODELS, OPEN, of_file, of_network
+from nopo.weights import SUMS, find_file, folders, resolve
 
 
 @pytest.fixture
@@ -57,15 +64,51 @@ def test_a_file_that_is_not_the_listed_one(own_folder: Path) -> None:
         find_file("open.safetensors")
 
 
-def test_unknown_and_coming_models() -> None:
+def test_an_unknown_model() -> None:
     with pytest.raises(
         WeightsError, match="^There is no model 'opne'; give the path of a checkpoint, or one of open, "
     ):
         resolve("opne")
-    for model in MODELS[1:]:
-        with pytest.raises(WeightsError, match=f"^This version cannot run the model {model.name} yet"):
-            resolve(model.name)
+
+
+def test_the_published_models_are_named_and_gated(own_folder: Path) -> None:
+    published = [model for model in MODELS if model.published]
+    assert [model.frame_size for model in published] == [(1024, 1024)] * 3 + [(896, 640)]
+    assert [(model.views, model.background) for model in published] == [(3, 0.0)] * 3 + [(1, 1.0)]
+    for model in published:
         assert "non-commercial" in model.licence
+        with pytest.raises(WeightsError, match=rf"^{model.file} of the model {model.name} .*Box share") as caught:
+            resolve(model.name)
+        assert "\n" not in str(caught.value)
+        (own_folder / model.file).write_bytes(b"published")
+        assert resolve(model.name) == own_folder / model.file
+        converted = own_folder / Path(model.file).with_suffix(".safetensors").name
+        converted.write_bytes(b"rewritten")
+        assert resolve(model.name) == converted, "starts faster"
+        assert of_file(model.file) is of_file(converted.name) is model
+
+
+def test_a_checkpoint_of_no_known_name() -> None:
+    assert of_file("mine.ckpt") is None
+    assert of_network("open", 128) is OPEN
+    assert of_network("nopo-avatar", 512).frame_size == (512, 512)
+
+
+def test_a_published_file_is_what_it_was_when_first_used(own_folder: Path) -> None:
+    model = MODELS[1]
+    path, kept = own_folder / model.file, own_folder / f"{model.file}.sha256"
+    path.write_bytes(b"published")
+    resolve(model.name)
+    assert kept.read_text() == f"{hashlib.sha256(b'published').hexdigest()}  {path.name}\n"
+    resolve(model.name)
+
+    path.write_bytes(b"publish")  # a second download broke off
+    later = kept.stat().st_mtime_ns + 10**9
+    os.utime(path, ns=(later, later))
+    with pytest.raises(WeightsError, match=f"^{path.name} is not what it was when first used; get it again, or delete"):
+        resolve(model.name)
+    kept.unlink()
+    assert resolve(model.name) == path
 
 
 @pytest.mark.parametrize(
@@ -98,3 +141,84 @@ def test_a_private_repository(own_folder: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
     with pytest.raises(WeightsError, match=sentence):
         resolve("open")
+
+
+CONTENT = bytes(range(256)) * 80_000  # huggingface_hub writes 10 MB at a time
+WRITTEN = 10 * 1024**2
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+class Hub(BaseHTTPRequestHandler):
+    """As much of huggingface.co as a download from a private repository needs; the first download breaks off."""
+
+    ranges: ClassVar[list[str | None]] = []
+
+    def do_HEAD(self) -> None:  # noqa: N802 (the name is http.server's)
+        self.answer(body=False)
+
+    def do_GET(self) -> None:  # noqa: N802
+        self.answer(body=True)
+
+    def answer(self, body: bool) -> None:
+        if self.headers["Authorization"] != "Bearer hf_secret":
+            self.send_response(401)
+            self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        start = 0
+        if body:
+            self.ranges.append(self.headers["Range"])
+            start = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if start else 200)
+        self.send_header("ETag", f'"{hashlib.sha256(CONTENT).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Content-Length", str(len(CONTENT) - start))
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        self.end_headers()
+        if body:
+            self.wfile.write(CONTENT[start : None if start else WRITTEN + 5000])
+            self.close_connection = True
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+def test_a_broken_download_from_a_private_repository_goes_on(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = """
+from nopo.errors import WeightsError
+from nopo.weights import resolve
+try:
+    print(resolve("nopo-avatar/huge100k-1view"))
+except WeightsError as error:
+    print(error)
+"""
+    own = {
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_address[1]}",
+        "HF_HOME": str(tmp_path / "hub"),
+        "NOPO_HF_REPO": "me/private",
+        "NOPO_WEIGHTS": str(tmp_path),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_PROXY": "127.0.0.1",
+    }
+
+    def ask(token: str) -> str:
+        env = {**os.environ, **own, "HF_TOKEN": token}
+        run = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=120)
+        assert run.returncode == 0, run.stderr
+        return run.stdout.strip()
+
+    try:
+        assert ask("hf_wrong").startswith("me/private does not exist, or is private: set HF_TOKEN")
+        answers = [ask("hf_secret") for _ in range(2)]
+    finally:
+        server.shutdown()
+    path = Path(answers[-1])
+    assert path.read_bytes() == CONTENT
+    kept = path.with_name(path.name + ".sha256").read_text()
+    assert kept.startswith(hashlib.sha256(CONTENT).hexdigest())
+    assert Hub.ranges == [None, f"bytes={WRITTEN}-"], "goes on where it broke off, and is not downloaded again"

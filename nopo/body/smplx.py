@@ -122,6 +122,11 @@ def find_smplx(folder: str | Path | None = None) -> Path:
     return Path(folder or os.environ.get("NOPO_SMPLX") or DEFAULT_FOLDER).expanduser()
 
 
+def missing_smplx(folder: str | Path | None = None) -> list[str]:
+    """Which files the published checkpoints need that are not there; see `find_smplx`."""
+    return [name for name in ("SMPLX_MALE.npz", UV_NAME) if not (find_smplx(folder) / name).is_file()]
+
+
 def load_smplx(gender: Gender = "neutral", folder: str | Path | None = None) -> SmplxBody:
     """Read SMPLX_NEUTRAL.npz, SMPLX_MALE.npz or SMPLX_FEMALE.npz (never the .pkl).
 

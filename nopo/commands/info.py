@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from nopo import __version__
 from nopo.errors import NopoError
-from nopo.weights import MODELS, Model, is_present
+from nopo.models import MODELS, Model
+from nopo.weights import HOW_TO_GET, is_present
 
 PACKAGES = ("torch", "numba", "gsplat", "gradio", "rembg", "onnxruntime", "imageio-ffmpeg", "pillow-heif")
 
@@ -26,10 +28,12 @@ def _lines() -> Iterator[str]:
     yield f"device:   {_device()}"
     yield f"matting:  {_matting()}"
     yield f"motions:  {_motions()}"
+    yield f"SMPL-X:   {_smplx()}"
     yield "models:"
     for model in MODELS:
-        yield f"  {model.name:<20} {_state(model):<42} photos: {model.views:<7} licence: {model.licence}"
+        yield from _card(model)
     yield "Checkpoints are looked for in weights/, in the folder NOPO_WEIGHTS and in the Hugging Face repository NOPO_HF_REPO."  # noqa: E501
+    yield f"The nopo-avatar models are not ours to give: {HOW_TO_GET}."
 
 
 def _version(package: str) -> str:
@@ -62,7 +66,25 @@ def _motions() -> str:
     return ", ".join(names())
 
 
+def _smplx() -> str:
+    from nopo.body.smplx import missing_smplx
+
+    missing = missing_smplx()
+    return "here" if not missing else f"missing {', '.join(missing)}; the nopo-avatar models need them"
+
+
+def _card(model: Model) -> Iterator[str]:
+    height, width = model.frame_size
+    ground = "white" if model.background else "black"
+    yield f"  {model.name}: {_state(model)}"
+    yield (
+        f"      {model.photos} photo{'' if model.views == 1 else 's'} of {height} x {width} on {ground}; "
+        f"trained on {model.training}; licence: {model.licence}"
+    )
+
+
 def _state(model: Model) -> str:
-    if model.coming:
-        return "coming; this version cannot run it"
-    return "here" if is_present(model) else f"missing: put {model.file} into weights/"
+    if is_present(model):
+        return "here"
+    repo = os.environ.get("NOPO_HF_REPO")
+    return f"not here; {model.file} is taken from {repo} when first used" if repo else f"missing: {model.file}"
