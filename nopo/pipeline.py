@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ import torch
 from nopo import show
 from nopo.articulate import warp_shape
 from nopo.avatar import Avatar
+from nopo.body.kinematics import LeafBones
 from nopo.body.open import load_open_body
-from nopo.encode.checkpoint import load_network
+from nopo.encode.checkpoint import load_network, read_metadata
 from nopo.errors import NopoError
+from nopo.models import OPEN, Model, of_file, of_network
 from nopo.motion import Motion
 from nopo.preprocess.load import Source
 from nopo.preprocess.stage import Preprocessed, preprocess
@@ -30,69 +33,116 @@ if TYPE_CHECKING:
 
 LOGGER = logging.getLogger(__name__)
 
-FRAME_SIZE = (256, 256)
-"""(height, width) of the photos that the open model is trained on."""
+PUBLISHED = "nopo-avatar"
+"""What the names of the original's models, and of avatars that they made, begin with."""
 
 
 class Pipeline:
     """One loaded model. Several threads may use it at once: the network runs for one of them at a time."""
 
-    def __init__(self, network: Network, template: Template, device: torch.device) -> None:
+    def __init__(
+        self,
+        network: Network,
+        template: Template,
+        device: torch.device,
+        card: Model = OPEN,
+        template_joints: torch.Tensor | None = None,
+    ) -> None:
+        """Put a network to work.
+
+        Args:
+            network: of any preset.
+            template: maps of the network's template size.
+            device: where the network runs.
+            card: what the network was trained for.
+            template_joints: (55, 3) joints of the template's body, metres, if the network does not carry them.
+        """
         self.network = network.to(device).eval()
         self.template = template.to(device)
         self.device = device
+        self.card = card
+        self.template_joints = template_joints
         self._one_at_a_time = threading.Lock()
 
     @staticmethod
-    def load(model: str | Path = "open", device: str = "auto") -> Pipeline:
+    def load(
+        model: str | Path = "open", device: str = "auto", *, smplx: str | Path | None = None, card: Model | None = None
+    ) -> Pipeline:
         """Load a model once, use it many times.
 
         Args:
             model: a name that `nopo info` lists, or the path of a checkpoint.
             device: "auto" (CUDA when there is some), "cpu", "cuda" or "cuda:1".
+            smplx: folder of the user's SMPL-X files, which the published models need; see `nopo.body.smplx.find_smplx`.
+            card: frame size and background that the network was trained for; by default those of the file's name.
 
         Raises:
             WeightsError: the checkpoint is missing, gated, damaged, or made for another network.
+            BodyError: the SMPL-X files are missing.
             NopoError: no such device.
         """
-        network = load_network(resolve(model))
-        template = load_open_body().template(network.config.template_size)
-        return Pipeline(network, template, choose_device(device))
+        where = choose_device(device)
+        path = resolve(model)
+        network = load_network(path)
+        config = network.config
+        card = card or _card(path) or of_network(config.name, config.template_size)
+        if network.template_joints is not None:
+            return Pipeline(network, load_open_body().template(config.template_size), where, card)
+        from nopo.body.smplx import load_smplx
 
-    @property
-    def background(self) -> float:
-        """Grey level around the person that the network was trained with."""
-        return self.network.config.image_colour or 0.0
+        body = load_smplx("male", smplx)  # the published models were trained on the male template (SMPL-X v1.1)
+        return Pipeline(network, body.template(config.template_size), where, card, body.rest_joints())
 
     def preprocess(
         self, photos: Sequence[Source], *, matting: str = "auto", progress: Progress = silent
     ) -> Preprocessed:
-        """Decode, matte and frame 1 to 8 photos; see `nopo.preprocess.stage.preprocess`."""
-        return preprocess(photos, size=FRAME_SIZE, background=self.background, matting=matting, progress=progress)
+        """Decode, matte and frame 1 to 8 photos as the model's card says; see `nopo.preprocess.stage.preprocess`."""
+        card = self.card
+        if card.views is not None and card.views != len(photos):
+            LOGGER.warning("%s was trained for %s, not for %d.", card.name, _photos(card.views), len(photos))
+        return preprocess(photos, size=card.frame_size, background=card.background, matting=matting, progress=progress)
 
-    def encode(self, views: Views, *, progress: Progress = silent) -> Avatar:
-        """The network's work: an avatar, on the CPU, in the subject's own proportions."""
+    def encode(self, views: Views, *, rest_joints: torch.Tensor | None = None, progress: Progress = silent) -> Avatar:
+        """The network's work: an avatar, on the CPU.
+
+        Args:
+            views: framed photos.
+            rest_joints: (55, 3) joints of the subject's own T-pose, metres, if they are known. Without them the open
+                model predicts them, and the published ones stay in the proportions of their template.
+            progress: told before and after.
+        """
         progress("encode", 0, 1)
         with self._one_at_a_time, torch.inference_mode():
             images, masks = views.images.to(self.device), views.masks.to(self.device)
             prediction = self.network(images, masks, self.template)
-            avatar = in_own_proportions(prediction.avatar(), prediction.rest_joints).to("cpu")
+            avatar = replace(prediction.avatar(self.template_joints), model=self.card.name)
+            own = prediction.rest_joints if rest_joints is None else rest_joints
+            avatar = in_own_proportions(avatar, own).to("cpu")
         progress("encode", 1, 1)
         return avatar
 
-    def reconstruct(self, photos: Sequence[Source], *, matting: str = "auto", progress: Progress = silent) -> Avatar:
+    def reconstruct(
+        self,
+        photos: Sequence[Source],
+        *,
+        matting: str = "auto",
+        rest_joints: torch.Tensor | None = None,
+        progress: Progress = silent,
+    ) -> Avatar:
         """Photos to avatar.
 
         Args:
             photos: 1 to 8 photos of one person, in any poses: paths, PIL images or uint8 arrays.
             matting: which matting model, see `nopo.preprocess.matte.CHOICES`.
+            rest_joints: the subject's proportions, see `encode`.
             progress: told what is done; raise `Cancelled` from it to stop.
 
         Raises:
             PhotoError: a photo cannot be read, or there are none or too many.
             MatteError: nobody in a photo, or no background.
         """
-        return self.encode(self.preprocess(photos, matting=matting, progress=progress).views, progress=progress)
+        views = self.preprocess(photos, matting=matting, progress=progress).views
+        return self.encode(views, rest_joints=rest_joints, progress=progress)
 
     def turntable(self, avatar: Avatar, **options: Any) -> Iterator[np.ndarray]:
         """Frames of a turn around the avatar; options as in `nopo.show.turntable`."""
@@ -108,7 +158,7 @@ class Pipeline:
 
 
 def in_own_proportions(avatar: Avatar, rest_joints: torch.Tensor | None) -> Avatar:
-    """An avatar in the template's proportions, moved into the subject's own.
+    """An avatar in its template's proportions, moved into the subject's own.
 
     Args:
         avatar: around the template's joints.
@@ -116,8 +166,21 @@ def in_own_proportions(avatar: Avatar, rest_joints: torch.Tensor | None) -> Avat
     """
     if rest_joints is None:
         return avatar
-    gaussians = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, rest_joints)
-    return Avatar(gaussians, avatar.bone_weights, rest_joints, avatar.model)
+    # The original leaves fingertips, toes and jaw where the template has them, and its networks learned with that.
+    leaf_bones: LeafBones = "identity" if avatar.model.startswith(PUBLISHED) else "inherit"
+    own = rest_joints.to(avatar.rest_joints)
+    gaussians = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, own, leaf_bones)
+    return Avatar(gaussians, avatar.bone_weights, own, avatar.model)
+
+
+def _card(path: Path) -> Model | None:
+    """The card of a checkpoint by its file's name, or by the name it had before `nopo export` rewrote it."""
+    before = read_metadata(path).get("converted_from", "") if path.suffix == ".safetensors" else ""
+    return of_file(path.name) or of_file(before)
+
+
+def _photos(count: int) -> str:
+    return "one photo" if count == 1 else f"{count} photos"
 
 
 def choose_device(device: str = "auto") -> torch.device:
