@@ -76,7 +76,7 @@ FIGURE = (
 CSS = """
 .gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
 .gradio-container .main { min-width: 0; width: 100%; box-sizing: border-box; }
-.grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
+.grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 .html-container { padding: 0 !important; }
 .masthead { padding: 20px 0 4px; }
 .masthead h1 { font-size: 46px; line-height: 1; letter-spacing: -0.045em; font-weight: 700; margin: 0; }
@@ -92,10 +92,11 @@ CSS = """
 #photos button .wrap { font-size: 0; gap: 6px; }
 #photos button .wrap .or { display: none; }
 #photos button .wrap::after { content: "Drop photos here, or click"; font-size: 16px; }
-#examples { border: none; background: none; }
-#examples .grid-wrap { padding: 0; overflow: visible; }
+#examples { border-width: 0 !important; background: none; }
+#examples, #examples .gallery-container, #examples .grid-wrap {
+  height: auto !important; min-height: 0 !important; max-height: none; padding: 0; overflow: visible; }
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
-#examples .thumbnail-lg { aspect-ratio: 3 / 4; }
+#photos .thumbnail-lg, #mattes .thumbnail-lg, #examples .thumbnail-lg { aspect-ratio: 3 / 4; }
 #examples::before { content: "Or take an example:"; display: block; font-size: 14px; padding: 2px 0 8px;
   color: var(--body-text-color-subdued); }
 #mattes .empty, #turntable .empty, #animation .empty {

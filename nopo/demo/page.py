@@ -68,13 +68,13 @@ def _photos() -> dict[str, Any]:
     gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person: whole body, any pose, any side."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
-        columns=3, height=200, object_fit="contain", fit_columns=False,
+        columns=4, height=180, object_fit="contain", fit_columns=False,
     )  # fmt: skip
     people = example_people()
     examples = gr.Gallery(
-        [(paths[0], f"{name}, {len(paths)}") for name, paths in people.items()],
+        [paths[0] for paths in people.values()],
         label="Examples", elem_id="examples", show_label=False, interactive=False, allow_preview=False, buttons=[],
-        columns=5, height="auto", object_fit="cover", visible=bool(people),
+        columns=5, object_fit="cover", visible=bool(people),
     )  # fmt: skip
     with gr.Accordion("Settings", open=False):
         matting = gr.Dropdown(MATTING, value="auto", label="Cut-out by")
@@ -86,7 +86,7 @@ def _mattes() -> dict[str, Any]:
     gr.HTML(look.step(2, "Cut-outs", "What will be used of your photos."))
     mattes = gr.Gallery(
         label="Cut-outs", elem_id="mattes", show_label=False, interactive=False, format="png", buttons=[],
-        columns=3, height=200, object_fit="contain", fit_columns=False,
+        columns=4, height=180, object_fit="contain", fit_columns=False,
     )  # fmt: skip
     status = gr.Markdown(elem_id="status")
     with gr.Row():

@@ -81,7 +81,7 @@ def plays(page, video: str) -> bool:
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
-def test_upload_press_and_see_both_videos_play(
+def test_upload_or_take_an_example_press_and_see_both_videos_play(
     browser, url: str, cutout_photo: Path, shots: Path, width: int, scheme: str
 ) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
@@ -96,7 +96,10 @@ def test_upload_press_and_see_both_videos_play(
     assert page.evaluate("document.querySelector('#make').disabled && document.querySelector('#move').disabled")
     page.screenshot(path=shots / f"{width}-empty.png", full_page=True)
 
-    page.set_input_files("#photos input[type=file]", str(cutout_photo))
+    if width == 390:
+        page.click("#examples button >> nth=2")
+    else:
+        page.set_input_files("#photos input[type=file]", str(cutout_photo))
     ready(page, "make")
     page.wait_for_selector("#mattes img")
     page.click("#make")
