@@ -5,6 +5,7 @@ Listing the names imports nothing heavy; each loop is written out when it is ask
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -97,7 +98,7 @@ def load_motion(
     name = str(name_or_path)
     if name in CLIPS:
         motion = _write_out(name, rest_joints)
-    elif Path(name_or_path).exists():
+    elif os.path.exists(name_or_path):
         from nopo.motions.files import read_motion
 
         motion = read_motion(Path(name_or_path), up, max_seconds)
@@ -107,7 +108,7 @@ def load_motion(
             motion = ground(motion, rest_joints.cpu())
     else:
         raise MotionError(
-            f'There is no motion "{Path(name).name}": choose one of {", ".join(CLIPS)}, '
+            f'There is no motion "{Path(name).name[:60]}": choose one of {", ".join(CLIPS)}, '
             "or give an .npz, .bvh, .json or .zip file."
         )
     return motion if fps is None else motion.resample(fps)

@@ -226,6 +226,7 @@ BAD = {
     "a photo": (lambda d: text(d / "a.jpg", b"\xff\xd8\xff\xe0" + b"\1" * 999), "is not a motion"),
     "a text": (lambda d: text(d / "a.txt", "hello"), "is not a motion"),
     "an empty file": (lambda d: text(d / "a.npz", b""), "is empty"),
+    "a very long name": (lambda d: "x" * 5000, "There is no motion"),
     "no such file": (lambda d: d / "nothing.npz", "There is no motion"),
     "an empty folder": (lambda d: d, "no frames"),
     "other arrays": (lambda d: npz(d / "a.npz", images=np.zeros((4, 4))), "holds no pose"),
@@ -263,6 +264,23 @@ def test_truncated_archive(tmp_path, squat):
     data = (tmp_path / "whole.npz").read_bytes()
     with pytest.raises(MotionError, match="cannot be read"):
         load_motion(text(tmp_path / "half.npz", data[: len(data) // 2]))
+
+
+def test_flipped_bytes_are_a_motion_or_a_sentence(tmp_path, squat):
+    """Whatever a broken download looks like, nothing but MotionError gets out."""
+    np.savez(tmp_path / "m.npz", poses=squat.rotations[:9].reshape(9, -1).numpy(), trans=np.zeros((9, 3)), fps=30)
+    data = (tmp_path / "m.npz").read_bytes()
+    generator = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        broken = bytearray(data)
+        for place in generator.integers(0, 400, 3):
+            broken[place] = generator.integers(0, 256)
+        try:
+            load_motion(text(tmp_path / "broken.npz", bytes(broken)))
+        except MotionError:
+            refused += 1
+    assert refused > 50
 
 
 def test_zip_bomb_of_json(tmp_path):

@@ -7,6 +7,7 @@ rows are taken from the front of the compressed stream.
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,6 +22,9 @@ MAX_ROW = 4096
 """Numbers a frame; a row of poses has 165."""
 
 DEFAULT_FPS = 30.0
+
+# What zipfile and numpy's header reader let out when bytes are wrong.
+_DAMAGE = (ValueError, TypeError, SyntaxError, RuntimeError, NotImplementedError, zlib.error, tokenize.TokenError)
 
 
 def read_npz(path: Path, max_seconds: float) -> Recording:
@@ -40,7 +44,7 @@ def read_npz(path: Path, max_seconds: float) -> Recording:
             arrays = {key: _first_rows(archive, members[key], limit) for key in wanted}
             ours = "nopo_loop" in members
             loop = ours and limit == frames and bool(_first_rows(archive, members["nopo_loop"], 1))
-        except (ValueError, TypeError, zlib.error, NotImplementedError, RuntimeError) as error:
+        except _DAMAGE as error:
             raise MotionError(f"{name} is damaged or holds more than plain numbers: export it again.") from error
     rotations, transl = assemble(arrays, name)
     return Recording(rotations, transl, fps, settled=ours, loop=loop)
