@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="nopo", description="A few photos of a person become an avatar that can be turned and moved.")
     parser.add_argument("--version", action="version", version=f"nopo {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, parser_class=_Parser)
-    for add in (_reconstruct, _render, _animate, _info, _train, _evaluate, _prepare):
+    for add in (_reconstruct, _render, _animate, _export, _info, _train, _evaluate, _prepare):
         add(commands)
     return parser
 
@@ -71,6 +71,12 @@ def _picture_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--background", default="white", metavar="COLOUR", help="name or #rrggbb (default white)")
 
 
+def _smplx_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--smplx", type=Path, metavar="DIR", help="your SMPL-X files (default NOPO_SMPLX, weights/smplx)"
+    )
+
+
 def _device_option(command: argparse.ArgumentParser) -> None:
     command.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
 
@@ -82,6 +88,7 @@ def _reconstruct(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--model", default="open", help="a model that `nopo info` lists, or a checkpoint file")
     command.add_argument("--matte", default="auto", choices=MATTING, help="how the person is told from the background")
     command.add_argument("--frames", type=int, default=60, help="frames of the turntable (default 60)")
+    _smplx_option(command)
     _picture_options(command)
     _device_option(command)
 
@@ -106,8 +113,18 @@ def _animate(commands: argparse._SubParsersAction) -> None:
     command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.mp4")
     command.add_argument("--azimuth", type=float, default=20.0, metavar="DEG", help="0 is the front (default 20)")
     command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+    command.add_argument(
+        "--betas", type=Path, metavar="FILE", help="proportions from the SMPL-X betas of a motion file"
+    )
+    _smplx_option(command)
     _picture_options(command)
     _device_option(command)
+
+
+def _export(commands: argparse._SubParsersAction) -> None:
+    command = _command(commands, "export", "A published checkpoint becomes a .safetensors that loads faster.")
+    command.add_argument("source", metavar="CKPT", help="a checkpoint file, or a model that `nopo info` lists")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.safetensors")
 
 
 def _info(commands: argparse._SubParsersAction) -> None:
@@ -139,8 +156,13 @@ def _evaluate(commands: argparse._SubParsersAction) -> None:
 
 
 def _prepare(commands: argparse._SubParsersAction) -> None:
-    command = _command(commands, "prepare", "Make synthetic people, or the example photos.")
-    command.add_argument("what", choices=("people", "examples"))
+    command = _command(commands, "prepare", "Make synthetic people, the example photos, or SMPL-X maps.")
+    command.add_argument("what", choices=("people", "examples", "template"))
     command.add_argument("--sheet", type=Path, metavar="FILE", help="people: a sheet of them")
     command.add_argument("--seed", type=int, default=7, help="of the people (default 7)")
     command.add_argument("-n", "--count", type=int, default=24, help="how many people (default 24)")
+    _smplx_option(command)
+    command.add_argument("--uv", type=Path, metavar="FILE", help="template: smplx_uv.obj (default: beside the models)")
+    command.add_argument(
+        "--size", type=int, default=1024, choices=(256, 512, 1024), help="template: texels of a side (default 1024)"
+    )

@@ -248,6 +248,7 @@ def _write_template(template: Template, path: Path) -> None:
         with partial.open("wb") as file:
             np.savez_compressed(file, **{name: tensor.numpy() for name, tensor in vars(template).items()})
         partial.replace(path)
+        LOGGER.info("%s is kept beside the SMPL-X files", path.name)
     except OSError as error:
         LOGGER.info("the template is not kept: %s", error.strerror)
 
