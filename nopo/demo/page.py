@@ -13,7 +13,6 @@ from nopo.demo.handlers import SIZES, Handlers
 from nopo.motions import names
 from nopo.pipeline import Pipeline
 from nopo.views import MAX_VIEWS
-from nopo.weights import MODELS
 
 QUEUE = 24
 CACHE_CHECKED_EVERY_S, CACHE_KEPT_S = 600, 3600
@@ -47,8 +46,6 @@ class Parts:
 def build(pipeline: Pipeline) -> gr.Blocks:
     """The page on a loaded pipeline, to be launched with `look.theme()` and `look.CSS`."""
     handlers = Handlers(pipeline)
-    model = pipeline.network.config.name
-    licence = next((known.licence for known in MODELS if known.name == model), "licence: see where it came from")
     kept = (CACHE_CHECKED_EVERY_S, CACHE_KEPT_S)
     with gr.Blocks(title="nopo", analytics_enabled=False, delete_cache=kept) as page:
         gr.HTML(look.HEADER)
@@ -57,7 +54,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
                 left = {**_photos(), **_mattes()}
             with gr.Column(scale=6, min_width=320):
                 right = {**_avatar(), **_motion()}
-        gr.HTML(look.FOOTER.format(model=model, licence=licence))
+        gr.HTML(look.FOOTER.format(model=pipeline.card.name, licence=pipeline.card.licence))
         _wire(Parts(**left, **right), handlers)
         page.unload(handlers.leave)
     page.queue(max_size=QUEUE, default_concurrency_limit=1)
