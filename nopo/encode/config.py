@@ -69,7 +69,7 @@ class ModelConfig:
     image_colour: float | None = None
     """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
     detail: int = 1
-    """The network sees photos this many times smaller; their Gaussians, colours and matte stay as fine (see `detail`)."""
+    """The network sees photos this many times smaller; Gaussians, colours and matte stay as fine (see `detail`)."""
     initial_opacity: float = 0.5
     uncertainty: bool = False
     """The points head also predicts the log of its error's scale, for the training loss."""

@@ -1,4 +1,4 @@
-"""Detail: where a body's surface lies changes slowly, its colours change fast; so the second may be finer than the first.
+"""Detail: where a body's surface lies changes slowly, its colours change fast; so these may be finer than that.
 
 The network may look at photos `detail` times smaller than those it is given. What it says of each pixel is then carried
 to the finer pixels, which keep their own colours and their own matte.
@@ -96,7 +96,8 @@ def _neighbours(
     base = view * height * width
     index = torch.stack([y * width + x, y * width + next_x, next_y * width + x, next_y * width + next_x], 1)
     index = index + base[:, None]
-    shares = torch.stack([(1 - away_y) * (1 - away_x), (1 - away_y) * away_x, away_y * (1 - away_x), away_y * away_x], 1)
+    near_y, near_x = 1 - away_y, 1 - away_x
+    shares = torch.stack([near_y * near_x, near_y * away_x, away_y * near_x, away_y * away_x], 1)
     together = (means[index] - means[index[:, :1]]).norm(dim=-1) < SAME_SURFACE_M
     shares = shares * (together & (mask[index] > 0.1))
     shares[:, 0] += 1e-6  # a fine pixel whose coarse neighbours are all outside takes its own

@@ -62,7 +62,8 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
     colour = template.sh[:, texels, 0] * SH_DC + 0.5  # [B, K, 3]
     terms["colour"] = weights.colour * (colour - batch.uv_colors.flatten(1, 2)[:, texels]).abs().mean()
     bones = template.bone_logits[:, texels].log_softmax(-1)
-    terms["template_skinning"] = weights.skinning * -(batch.uv_bone_weights.flatten(0, 1)[texels] * bones).sum(-1).mean()
+    true_bones = batch.uv_bone_weights.flatten(0, 1)[texels]
+    terms["template_skinning"] = weights.skinning * -(true_bones * bones).sum(-1).mean()
     return terms
 
 

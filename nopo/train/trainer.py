@@ -179,7 +179,8 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
 
 def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     """Matrices decay; biases, norms and the template's tokens do not."""
-    decay, free = [], []
+    decay: list[torch.nn.Parameter] = []
+    free: list[torch.nn.Parameter] = []
     for name, parameter in network.named_parameters():
         (decay if parameter.ndim >= 2 and "template_tokens" not in name else free).append(parameter)
     return [{"params": decay, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
