@@ -119,7 +119,7 @@ def dress(figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tens
     _pad_trunk(figure, outfit, skin, surface, trunk, cloth, folds)
     _pad_arms(figure, outfit, skin, joints, surface, folds)
     _pad_head(figure, outfit, look, skin, joints, surface, normals)
-    return surface, Girth(cloth.center, cloth.low, cloth.table + outfit.ease)
+    return surface, Girth(cloth.center, cloth.low, cloth.table + 1.5 * outfit.ease)
 
 
 def _pad_trunk(
