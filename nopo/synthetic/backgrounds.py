@@ -18,7 +18,8 @@ def sample_background(dice: Dice, size: int, device: torch.device | str = "cpu")
     top, bottom = (torch.tensor(sample_colour(dice), device=device)[:, None, None] for _ in range(2))
     t = torch.linspace(0, 1, size, device=device)[None, :, None]
     picture = (top * (1 - t) + bottom * t).expand(3, size, size)
-    clutter = smooth_noise(dice, 3, dice.choose((4, 8, 16)), size, device)[0]
+    coarse = smooth_noise(dice, 3, dice.choose((4, 8, 16)), max(size // 4, 16), device)
+    clutter = torch.nn.functional.interpolate(coarse, (size, size), mode="bilinear")[0]
     return (picture + dice.uniform(0, 0.2) * clutter).clamp(0, 1)
 
 

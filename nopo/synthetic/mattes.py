@@ -17,20 +17,26 @@ def spoil_matte(matte: Tensor, dice: Dice) -> Tensor:
     grown = dice.choose((0, 0, 1, -1, 2), (4, 3, 2, 2, 1)) * max(1, round(size / 256))
     out = matte[None, None]
     if grown > 0:
-        out = F.max_pool2d(out, 2 * grown + 1, 1, grown)
+        out = _grow(out, grown)
     elif grown < 0:
-        out = -F.max_pool2d(-out, -2 * grown + 1, 1, -grown)
+        out = -_grow(-out, -grown)
     if dice.chance(0.5):
         out = soften(out, dice.uniform(0.3, 1.2) * size / 256)
     if dice.chance(0.15):  # bites along the edge and holes inside
         out = out * (1 - _blobs(dice, size, matte.device, dice.uniform(1.9, 2.6)))
     if dice.chance(0.15):  # pieces of the background that stay
-        near = F.max_pool2d(matte[None, None], 2 * (size // 16) + 1, 1, size // 16)
+        near = _grow(matte[None, None], size // 16)
         where = near if dice.chance(0.7) else torch.ones_like(near)
         out = torch.maximum(out, where * _blobs(dice, size, matte.device, dice.uniform(1.9, 2.6)))
     if dice.chance(0.04):  # a lost hand or foot
         out = out * (1 - _disc(dice, matte, dice.uniform(0.03, 0.08)))
     return out[0, 0].clamp(0, 1)
+
+
+def _grow(picture: Tensor, reach: int) -> Tensor:
+    """Largest value of [N, C, H, W] within a square of `reach` pixels to each side, rows first, then columns."""
+    rows = F.max_pool2d(picture, (2 * reach + 1, 1), 1, (reach, 0))
+    return F.max_pool2d(rows, (1, 2 * reach + 1), 1, (0, reach))
 
 
 def soften(pictures: Tensor, sigma: float) -> Tensor:
