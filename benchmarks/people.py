@@ -22,7 +22,7 @@ STAGES = {
     "rasterize": "rasterize",
     "paint": "paint",
     "truth": "_truth",
-    "uv": "_uv_truth",
+    "uv": "uv_surface",
     "film": "expose_film",
     "matte": "spoil_matte",
 }

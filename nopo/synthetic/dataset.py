@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
-from nopo.body.template import rasterize_atlas
 from nopo.camera import Camera
 from nopo.motion import Pose
 from nopo.synthetic.backgrounds import room, sample_background
@@ -20,14 +18,13 @@ from nopo.synthetic.film import expose_film
 from nopo.synthetic.framing import TRUNCATED_SHARE, Framing, sample_framing
 from nopo.synthetic.lighting import STUDIO, Light, sample_light
 from nopo.synthetic.mattes import spoil_matte
-from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import sample_pose
 from nopo.synthetic.rasterize import Fragments
-from nopo.synthetic.shoot import Posed, cameras_of, develop, expose, look_through, pose_person
+from nopo.synthetic.shoot import cameras_of, develop, expose, pose_person
+from nopo.synthetic.uv import uv_atlas, uv_surface, uv_visible
 
 NUM_PARTS = 24
-UV_DEPTH_SLACK_M = 0.012  # a texel this far behind what a pixel shows is still the same surface
 
 
 def _part_of_joint() -> list[int]:
@@ -205,8 +202,8 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "clean_masks": coverage * window,
         "rest_joints": subject.rest_joints,
         **_truth(subject, exposure.fragments, fine, coverage, mask, window),
-        **_uv_truth(subject, exposure.gain.mean(0), wishes.uv_size),
-        "uv_visible": _uv_visible(posed, _finer(K, fine), viewmat, exposure.fragments, mask, wishes.uv_size),
+        **uv_surface(subject, exposure.gain.mean(0), wishes.uv_size),
+        "uv_visible": uv_visible(posed, _finer(K, fine), viewmat, exposure.fragments, mask, wishes.uv_size),
     }
     return _Shots(tensors, cameras, poses, person)
 
@@ -298,74 +295,3 @@ def _truth(
         "bone_weight": part.scatter(weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)),
         "parts": part.scatter(part_of_bone[strongest], -1),
     }
-
-
-@dataclass(frozen=True, eq=False)
-class UvAtlas:
-    """Texels of the body: which face and where on it.
-
-    Attributes:
-        fragments: one "picture" of S×S texels, laid out as in `nopo.body.template`.
-        piece: [P] index into PIECES; `place` [P, 3] on the reference body.
-        mask: [S, S] bool.
-        bone_weights: [S, S, 69].
-    """
-
-    fragments: Fragments
-    piece: Tensor
-    place: Tensor
-    mask: Tensor
-    bone_weights: Tensor
-
-
-@cache
-def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
-    """The body's UV charts at `size` texels a side."""
-    figure = load_figure()
-    body = figure.body
-    atlas = rasterize_atlas(body.uvs, body.uv_faces, size)
-    pixel = atlas.mask.flatten().nonzero()[:, 0]
-    face = atlas.face.flatten()[pixel].to(device)
-    bary = atlas.barycentric.view(-1, 3)[pixel].to(device)
-    fragments = Fragments(pixel.to(device), face, bary, torch.ones(len(pixel), device=device), (1, size, size))
-    faces = body.faces.to(device)
-    weights = fragments.interpolate(body.bone_weights.to(device), faces)
-    return UvAtlas(
-        fragments=fragments,
-        piece=load_mesh(device).piece[face],
-        place=fragments.interpolate(figure.reference.to(device), faces),
-        mask=fragments.mask()[0],
-        bone_weights=fragments.scatter(weights)[0],
-    )
-
-
-def _uv_truth(person: Person, gain: Tensor, size: int) -> dict[str, Tensor]:
-    """Canonical positions and colours, under mean linear light `gain` [3], on the UV map; see Batch."""
-    device = str(person.surface.device)
-    atlas = uv_atlas(size, device)
-    position = atlas.fragments.interpolate(person.canonical, load_mesh(device).faces)
-    colour = paint(person.look, person.outfit, atlas.place, atlas.piece, 1.6 / size).colour
-    lit = (colour**2 * gain).clamp(0, 1).sqrt()
-    return {"uv_positions": atlas.fragments.scatter(position)[0], "uv_colors": atlas.fragments.scatter(lit)[0]}
-
-
-def _uv_visible(
-    posed: Posed, K: Tensor, viewmat: Tensor, fragments: Fragments, mask: Tensor, size: int
-) -> Tensor:
-    """[V, S, S] bool texels that a picture shows: facing the camera, nothing before them, kept by the matte."""
-    device = str(K.device)
-    atlas, faces = uv_atlas(size, device).fragments, load_mesh(device).faces
-    views, fine, _ = fragments.shape
-    depth = fragments.scatter(fragments.depth, float("inf"))
-    supersample = fine // mask.shape[-1]
-    out = torch.zeros(views, size * size, dtype=torch.bool, device=device)
-    for v in range(views):
-        point = atlas.interpolate(posed.points[v], faces)
-        x, y, away = look_through(point[None], K[v : v + 1], viewmat[v : v + 1])[0].unbind(-1)
-        column, row = x.long().clamp(0, fine - 1), y.long().clamp(0, fine - 1)
-        eye = -viewmat[v, :3, :3].T @ viewmat[v, :3, 3]
-        facing = (atlas.interpolate(posed.normals[v], faces) * (eye - point)).sum(-1) > 0
-        inside = (x >= 0) & (x < fine) & (y >= 0) & (y < fine)
-        inside &= mask[v, row // supersample, column // supersample] > 0.25
-        out[v, atlas.pixel] = inside & facing & (away < depth[v, row, column] + UV_DEPTH_SLACK_M)
-    return out.view(views, size, size)
