@@ -14,7 +14,7 @@ from nopo.errors import NopoError
 PRESETS = ("vitl", "open")
 
 
-def close(a: Tensor | None, b: Tensor | None, tolerance: float = 2e-5) -> None:
+def close(a: Tensor | None, b: Tensor | None, tolerance: float = 1e-4) -> None:
     assert (a is None) == (b is None)
     if a is not None:
         torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
