@@ -44,7 +44,7 @@ class Model:
     @property
     def photos(self) -> str:
         """How many photos to give, in words."""
-        return f"1 to {MAX_VIEWS}" if self.views is None else str(self.views)
+        return "one photo" if self.views == 1 else f"{self.views or f'1 to {MAX_VIEWS}'} photos"
 
 
 OPEN = Model(

@@ -99,7 +99,7 @@ class Pipeline:
         """Decode, matte and frame 1 to 8 photos as the model's card says; see `nopo.preprocess.stage.preprocess`."""
         card = self.card
         if card.views is not None and card.views != len(photos):
-            LOGGER.warning("%s was trained for %s, not for %d.", card.name, _photos(card.views), len(photos))
+            LOGGER.warning("%s was trained for %s, not for %d.", card.name, card.photos, len(photos))
         return preprocess(photos, size=card.frame_size, background=card.background, matting=matting, progress=progress)
 
     def encode(self, views: Views, *, rest_joints: torch.Tensor | None = None, progress: Progress = silent) -> Avatar:
@@ -177,10 +177,6 @@ def _card(path: Path) -> Model | None:
     """The card of a checkpoint by its file's name, or by the name it had before `nopo export` rewrote it."""
     before = read_metadata(path).get("converted_from", "") if path.suffix == ".safetensors" else ""
     return of_file(path.name) or of_file(before)
-
-
-def _photos(count: int) -> str:
-    return "one photo" if count == 1 else f"{count} photos"
 
 
 def choose_device(device: str = "auto") -> torch.device:

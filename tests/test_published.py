@@ -1,6 +1,7 @@
 """The published models' way through the project: SMPL-X template, cards, proportions; on a small network of theirs."""
 
 import json
+import logging
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +87,7 @@ def test_photos_are_framed_as_the_card_says(
 ) -> None:
     monkeypatch.setenv("NOPO_WEIGHTS", str(tmp_path))
     (tmp_path / model.files[0]).write_bytes(checkpoint.read_bytes())
+    caplog.set_level(logging.WARNING, "nopo")  # the command line may have set another
     pipeline = Pipeline.load(model.name, "cpu", smplx=smplx)
     views = pipeline.preprocess([cutout_photo] * model.views).views
     assert views.images.shape == (model.views, 3, *model.frame_size)

@@ -78,8 +78,7 @@ def _card(model: Model) -> Iterator[str]:
     ground = "white" if model.background else "black"
     yield f"  {model.name}: {_state(model)}"
     yield (
-        f"      {model.photos} photo{'' if model.views == 1 else 's'} of {height} x {width} on {ground}; "
-        f"trained on {model.training}; licence: {model.licence}"
+        f"      {model.photos} of {height} x {width} on {ground}; trained on {model.training}; licence: {model.licence}"
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nopo.avatar import Avatar
 from nopo.demo.look import BACKDROP
+from nopo.demo.shelf import Shelf, about
 from nopo.demo.visits import Visit, Visits
 from nopo.errors import Cancelled, NopoError
 from nopo.export.video import write_mp4
@@ -27,11 +28,30 @@ READY = "Look at the cut-outs: is all of the person there, and nothing else? The
 
 
 class Handlers:
-    """The functions behind the page, on one loaded pipeline."""
+    """The functions behind the page, on one loaded pipeline and on those that are loaded when they are chosen."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
+        self.shelf = Shelf(pipeline)
         self.visits = Visits()
+
+    def choose(self, model: str, request: gr.Request) -> str:
+        """Take another model; its photos are framed differently, so they are to be cut out again.
+
+        Args:
+            model: name of one that the page offers.
+            request: given by Gradio.
+
+        Returns:
+            How many photos it wants, and its licence.
+        """
+        try:
+            card = self.shelf.card(model)
+        except NopoError as error:
+            return _told(error, outputs=1)
+        visit = self._begin(request)
+        visit.model, visit.views = model, None
+        return about(card)
 
     def mattes(
         self,
@@ -55,14 +75,17 @@ class Handlers:
         visit.views = None
         if not photos:
             return [], ""
+        model = visit.model or self.pipeline.card.name
         try:
-            seen = self.pipeline.preprocess(
-                [path for path, _ in photos], matting=matting, progress=_reporter(progress, visit)
-            )
+            pipeline = self.shelf.take(model)
+            wanted = pipeline.card.views
+            paths = [path for path, _ in photos][:wanted]
+            seen = pipeline.preprocess(paths, matting=matting, progress=_reporter(progress, visit))
         except NopoError as error:
             return [], f"**{error}**"
-        visit.views = seen.views
-        return seen.cutouts(), READY
+        visit.views, visit.framed_for = seen.views, model
+        fits = wanted is None or wanted == len(photos)
+        return seen.cutouts(), READY if fits else f"{READY} This model was trained for {pipeline.card.photos}."
 
     def reconstruct(
         self,
@@ -85,7 +108,7 @@ class Handlers:
             if visit.views is None:
                 raise NopoError("Add a photo first, and wait for its cut-out.")
             report = _reporter(progress, visit)
-            avatar = self.pipeline.encode(visit.views, progress=report)
+            avatar = self.shelf.take(visit.framed_for).encode(visit.views, progress=report)
             frames = self.pipeline.turntable(
                 avatar, size=_size(size), frames=3 * FPS, background=BACKDROP, progress=report
             )

@@ -10,6 +10,7 @@ import gradio as gr
 from nopo.demo import look
 from nopo.demo.examples import example_people
 from nopo.demo.handlers import SIZES, Handlers
+from nopo.demo.shelf import Shelf, about
 from nopo.motions import names
 from nopo.pipeline import Pipeline
 from nopo.views import MAX_VIEWS
@@ -27,6 +28,8 @@ class Parts:
     photos: gr.Gallery
     examples: gr.Gallery
     matting: gr.Dropdown
+    model: gr.Radio
+    about_model: gr.Markdown
     size: gr.Dropdown
     mattes: gr.Gallery
     status: gr.Markdown
@@ -51,7 +54,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
         gr.HTML(look.HEADER)
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                left = {**_photos(), **_mattes()}
+                left = {**_photos(handlers.shelf), **_mattes()}
             with gr.Column(scale=6, min_width=320):
                 right = {**_avatar(), **_motion()}
         gr.HTML(look.FOOTER.format(model=pipeline.card.name, licence=pipeline.card.licence))
@@ -61,7 +64,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
     return page
 
 
-def _photos() -> dict[str, Any]:
+def _photos(shelf: Shelf) -> dict[str, Any]:
     gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person: whole body, any pose, any side."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
@@ -73,10 +76,18 @@ def _photos() -> dict[str, Any]:
         label="Examples", elem_id="examples", show_label=False, interactive=False, allow_preview=False, buttons=[],
         columns=5, object_fit="cover", visible=bool(people),
     )  # fmt: skip
+    cards = shelf.cards()
     with gr.Accordion("Settings", open=False):
+        model = gr.Radio(
+            [card.name for card in cards], value=cards[0].name, label="Model", elem_id="model", visible=len(cards) > 1
+        )
+        about_model = gr.Markdown(about(cards[0]), elem_id="about-model", visible=len(cards) > 1)
         matting = gr.Dropdown(MATTING, value="auto", label="Cut-out by")
         size = gr.Dropdown(list(SIZES), value=512, label="Side of the videos, pixels")
-    return {"photos": photos, "examples": examples, "matting": matting, "size": size}
+    return {
+        "photos": photos, "examples": examples, "model": model, "about_model": about_model, "matting": matting,
+        "size": size,
+    }  # fmt: skip
 
 
 def _mattes() -> dict[str, Any]:
@@ -134,6 +145,8 @@ def _wire(parts: Parts, handlers: Handlers) -> None:
     # A gallery that the server fills does not say that it changed.
     taken = parts.examples.select(_take_example, None, [parts.photos], **QUIETLY)
     example_matted = taken.then(**matting, api_visibility="private")
+    chosen = parts.model.input(handlers.choose, [parts.model], [parts.about_model], api_name="choose", queue=False)
+    chosen_matted = chosen.success(**matting, api_visibility="private")
     made = parts.make.click(_busy, None, states[:3], **QUIETLY).then(
         handlers.reconstruct,
         [parts.size],
@@ -150,7 +163,7 @@ def _wire(parts: Parts, handlers: Handlers) -> None:
         show_progress_on=[parts.animation],
         concurrency_id="draw",
     )
-    for work in (matted, example_matted, made, moved):
+    for work in (matted, example_matted, chosen_matted, made, moved):
         work.success(handlers.states, None, states, **QUIETLY)
         work.failure(handlers.states, None, states, **QUIETLY)  # "then" is skipped after a failure (Gradio 6.31)
     parts.stop.click(handlers.stop, **QUIETLY)

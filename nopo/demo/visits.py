@@ -22,11 +22,15 @@ class Visit:
     Attributes:
         folder: files made for this visitor, removed when the page is closed or after an hour without a visit.
         views: the photos as the network will see them; None until they are matted.
+        model: the model that was chosen last; empty for the page's own.
+        framed_for: the model that `views` were framed for.
         moved: whether the present avatar has been animated.
     """
 
     folder: Path
     views: Views | None = None
+    model: str = ""
+    framed_for: str = ""
     moved: bool = False
     last_seen: float = field(default_factory=time.monotonic)
     _stopped: threading.Event = field(default_factory=threading.Event)
