@@ -205,7 +205,7 @@ def _steps(
 ) -> Iterator[dict[str, float] | None]:
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
     sums: dict[str, float] = {}
-    clock, seen = time.monotonic(), run.seen
+    steps, clock, seen = 0, time.monotonic(), run.seen
     texels = run.network.config.template_size
     with ThreadPoolExecutor(1, "nopo-people") as ahead:  # the next people are made while the network learns from these
         coming = ahead.submit(next_batch, recipe, run.step, run.seen, texels, device)
@@ -216,16 +216,18 @@ def _steps(
             terms = _step(run, batch, template, recipe, device, precision)
             run.step += 1
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value / REPORT_STEPS
+                sums[name] = sums.get(name, 0.0) + value
+            steps += 1
             if run.step % REPORT_STEPS:
                 yield None
                 continue
             now = time.monotonic()
+            means = {name: total / steps for name, total in sums.items()}
             report = {"step": run.step, "seen": run.seen, "size": batch.images.shape[-1],
-                      "photos_per_second": (run.seen - seen) / (now - clock), **sums}  # fmt: skip
+                      "photos_per_second": (run.seen - seen) / (now - clock), **means}  # fmt: skip
             LOGGER.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
             yield report
-            sums, clock, seen = {}, time.monotonic(), run.seen
+            sums, steps, clock, seen = {}, 0, time.monotonic(), run.seen
 
 
 def _step(
