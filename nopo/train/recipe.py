@@ -47,8 +47,7 @@ class Recipe:
     ema: float = 0.998
     stages: tuple[Stage, ...] = (
         Stage(4_000, 128, 0.9, views=(1.0,)),
-        Stage(12_000, 128, 0.7),
-        Stage(math.inf, 128, 0.35),
+        Stage(math.inf, 128, 0.3),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 
