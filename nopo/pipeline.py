@@ -90,7 +90,7 @@ class Pipeline:
             return Pipeline(network, load_open_body().template(config.template_size), where, card)
         from nopo.body.smplx import load_smplx
 
-        body = load_smplx("male", smplx)  # the published models were trained on the male template (SMPL-X v1.1)
+        body = load_smplx("male", smplx)  # whose skinning weights the published models saw
         return Pipeline(network, body.template(config.template_size), where, card, body.rest_joints())
 
     def preprocess(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,16 @@ import pytest
 import torch
 from synthetic_smplx import LONGER_LEGS, write_smplx
 
-from nopo.articulate import warp_shape
+from nopo.articulate import Articulator, warp_shape
 from nopo.avatar import Avatar
 from nopo.body.betas import rest_joints_of
+from nopo.body.kinematics import move_points
 from nopo.body.smplx import load_smplx
 from nopo.cli import main
 from nopo.encode import ModelConfig, Network, load_network, save_network
 from nopo.errors import BodyError
 from nopo.models import MODELS
+from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
 
 SIZE = 64
@@ -160,12 +163,48 @@ def test_the_command_line_from_photo_to_motion(
     saved = out / "avatar.safetensors"
     assert Avatar.load(saved).model == "nopo-avatar"
     videos = []
-    for number, betas in enumerate(([], ["--betas", str(betas_file)])):
-        video = tmp_path / f"{number}.mp4"
-        animate = ["animate", str(saved), "--motion", str(betas_file), "-o", str(video), "--size", "64", "--quiet"]
-        assert main([*animate, *betas]) == 0
-        videos.append(video.read_bytes())
+    for betas in ([], ["--betas", str(betas_file)]):
+        animate = ["animate", str(saved), "--motion", str(betas_file), "-o", str(tmp_path / "a.mp4"), "--size", "64"]
+        assert main([*animate, *betas, "--quiet"]) == 0
+        videos.append((tmp_path / "a.mp4").read_bytes())
     assert videos[0] != videos[1], "betas change the proportions, when they are asked for"
+
+
+def frames_folder(folder: Path) -> Path:
+    """Three frames of SMPL-X parameters in which the right arm comes down."""
+    folder.mkdir()
+    for frame in range(3):
+        body_pose = np.zeros((21, 3))
+        body_pose[16, 2] = 0.5 * frame  # joint 17, the right shoulder
+        parameters = {
+            "betas": [0.0] * 10, "trans": [0.0, 0.0, 3.0],
+            "root_pose": [math.pi, 0.0, 0.0], "body_pose": body_pose.tolist(),
+            "jaw_pose": [0.0] * 3, "leye_pose": [0.0] * 3, "reye_pose": [0.0] * 3,
+            "lhand_pose": [[0.0] * 3] * 15, "rhand_pose": [[0.0] * 3] * 15,
+            "img_size_wh": [640, 896], "focal": [1120, 1120], "princpt": [320, 448],
+        }  # fmt: skip
+        (folder / f"{frame:05d}.json").write_text(json.dumps(parameters))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["json", "npz"])
+def test_either_body_moves_by_either_kind_of_file(
+    kind: str, avatar: Avatar, body_avatar: Avatar, tmp_path: Path
+) -> None:
+    path = frames_folder(tmp_path / "frames")
+    if kind == "npz":
+        poses = np.zeros((3, 165))
+        poses[:, 0] = math.pi / 2  # AMASS is z up
+        poses[:, 3 * 17 + 2] = [0.0, 0.5, 1.0]
+        path = tmp_path / "amass.npz"
+        np.savez(path, poses=poses, trans=np.zeros((3, 3)), betas=np.zeros(16), mocap_frame_rate=30.0, gender="neutral")
+    for person in (avatar, body_avatar):
+        motion = load_motion(path, rest_joints=person.rest_joints)
+        transforms = Articulator(person).transforms(motion.rotations, motion.transl)
+        joints = move_points(transforms, person.rest_joints)  # [3, 55, 3]
+        wrist, head = joints[:, 21, 1], joints[:, 15, 1]
+        assert len(motion) == 3 and (wrist.diff() < -0.1).all(), "the arm comes down"
+        assert (head > wrist + 0.1).all() and (wrist > joints[:, 7, 1] + 0.2).all(), "upright"
 
 
 def test_prepare_template(smplx: Path, tmp_path: Path, capsys) -> None:
