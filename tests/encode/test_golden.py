@@ -7,10 +7,10 @@ import parity_rules
 import pytest
 import torch
 from filled import DATA, filled_vitl
-from nopo.body.template import Template
 from torch import Tensor
 
 from nopo.body.skeleton import sum_bones_to_joints
+from nopo.body.template import Template
 from nopo.encode.network import Network
 
 MEAN_TOLERANCE = 2e-5
