@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 from html import escape
 from typing import Any
@@ -34,6 +35,7 @@ class Handlers:
         self.pipeline = pipeline
         self.shelf = Shelf(pipeline)
         self.visits = Visits()
+        atexit.register(self.visits.end_all)
 
     def choose(self, model: str, request: gr.Request) -> str:
         """Take another model; its photos are framed differently, so they are to be cut out again.

@@ -23,8 +23,8 @@ HEADER = """
 
 FOOTER = """
 <footer class="small-print">
-  <p>Photos and results stay on the machine that runs this page, in a folder of your own that is removed when you leave,
-  and after an hour at the latest. Only upload photos of people who agree to it.</p>
+  <p>Photos and results stay on the machine that runs this page. They are deleted: the results when you leave, all the
+  rest within about an hour. Only upload photos of people who agree to it.</p>
   <p>Model: <b>{model}</b> ({licence}). Cut-outs: U²-Net (Apache-2.0). Body: Anny, MakeHuman (Apache-2.0, CC0).</p>
 </footer>
 """
