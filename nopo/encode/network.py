@@ -65,7 +65,8 @@ class Network(nn.Module):
         self.rest_joints = RestJointHead(config.decoder_width) if config.rest_joint_head else None
         joints = torch.zeros(NUM_JOINTS, 3) if config.rest_joint_head else None
         self.register_buffer("template_joints", joints)  # metres; set once from the body the template was made from
-        self._initialise()
+        if not next(self.parameters()).is_meta:  # else the values come from a checkpoint
+            self._initialise()
         self.channels_last()
 
     def channels_last(self) -> Network:
