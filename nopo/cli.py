@@ -89,6 +89,7 @@ def _reconstruct(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--matte", default="auto", choices=MATTING, help="how the person is told from the background")
     command.add_argument("--frames", type=int, default=60, help="frames of the turntable (default 60)")
     _smplx_option(command)
+    command.add_argument("--bf16", action="store_true", help="CUDA: run the network in bfloat16, faster and less exact")
     _picture_options(command)
     _device_option(command)
 

@@ -18,7 +18,7 @@ from nopo.body.kinematics import move_points
 from nopo.body.smplx import load_smplx
 from nopo.cli import main
 from nopo.encode import ModelConfig, Network, load_network, save_network
-from nopo.errors import BodyError
+from nopo.errors import BodyError, NopoError
 from nopo.models import MODELS
 from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
@@ -116,6 +116,19 @@ def test_without_smplx_one_sentence(checkpoint: Path, tmp_path: Path, capsys, cu
     args = ["reconstruct", str(cutout_photo), "-o", str(tmp_path / "o"), "--model", str(checkpoint), "--quiet"]
     assert main([*args, "--smplx", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("nopo: There is no SMPLX_MALE.npz: register at https://smpl-x.is.tue.mpg")
+
+
+def test_bfloat16_is_for_cuda(checkpoint: Path, smplx: Path) -> None:
+    with pytest.raises(NopoError, match="bfloat16 is for CUDA"):
+        Pipeline.load(checkpoint, "cpu", smplx=smplx, bf16=True)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_bfloat16_says_nearly_the_same(checkpoint: Path, smplx: Path, avatar: Avatar, cutout_photo: Path) -> None:
+    half = Pipeline.load(checkpoint, "cuda", smplx=smplx, bf16=True).reconstruct([cutout_photo])
+    assert half.gaussians.means.dtype == torch.float32
+    assert (half.gaussians.means - avatar.gaussians.means).abs().mean() < 0.01
 
 
 def test_betas_of_a_motion_make_the_legs_longer(smplx: Path, betas_file: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     watch = Stopwatch()
     with bars(args.quiet) as progress:
         with watch.stage("load"):
-            pipeline = Pipeline.load(args.model, args.device, smplx=args.smplx)
+            pipeline = Pipeline.load(args.model, args.device, smplx=args.smplx, bf16=args.bf16)
         with watch.stage("preprocess"):
             seen = pipeline.preprocess(args.photos, matting=args.matte, progress=progress)
         with watch.stage("encode"):

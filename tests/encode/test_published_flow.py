@@ -35,7 +35,10 @@ def write_published(path: Path) -> None:
         else:
             state[key] = torch.full(shape, float(key.endswith("std")))
     state |= {key: state[target] for key, target in aliases.items()}
-    torch.save({"state_dict": state, "epoch": 0, "global_step": 1, "pytorch-lightning_version": "2.5.0"}, path)
+    number = torch.tensor(0.1)
+    moments = {i: {"step": number, "exp_avg": number.expand(p.shape)} for i, p in enumerate(state.values())}
+    about = {"epoch": 0, "global_step": 1, "pytorch-lightning_version": "2.5.0", "callbacks": {}, "loops": {}}
+    torch.save({**about, "state_dict": state, "optimizer_states": [{"state": moments, "param_groups": []}]}, path)
 
 
 @pytest.mark.slow
