@@ -47,7 +47,9 @@ class Recipe:
     ema: float = 0.998
     stages: tuple[Stage, ...] = (
         Stage(4_000, 128, 0.9, views=(1.0,)),
-        Stage(math.inf, 128, 0.3),
+        Stage(14_500, 128, 0.3),
+        Stage(30_000, 128, 0.9, views=(0.9, 0.1)),
+        Stage(math.inf, 128, 0.4),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 
