@@ -151,6 +151,7 @@ def _evaluate(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--subjects", type=int, default=200, metavar="N", help="people (default 200)")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of the people (default 0)")
     command.add_argument("--photos", type=int, nargs="+", default=[1, 3], metavar="V", help="of each (default 1 3)")
+    command.add_argument("--frontal", action="store_true", help="first photo from the front; default: from anywhere")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     command.add_argument("--sheet", type=Path, metavar="FILE", help="write a sheet of pictures there")
     _device_option(command)

@@ -15,9 +15,12 @@ from nopo.pipeline import Pipeline
 def run(args: argparse.Namespace) -> None:
     """Print the figures; write them and a sheet of pictures where asked."""
     with bars(args.quiet) as progress:
-        table = evaluate_open(args.model, args.subjects, args.seed, args.device, photos=args.photos, progress=progress)
+        table = evaluate_open(
+            args.model, args.subjects, args.seed, args.device,
+            photos=args.photos, frontal=args.frontal, progress=progress,
+        )  # fmt: skip
     if args.json:
-        about = {"model": args.model, "subjects": args.subjects, "seed": args.seed}
+        about = {"model": args.model, "subjects": args.subjects, "seed": args.seed, "frontal": args.frontal}
         args.json.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
     if args.sheet:
         write_sheet(args.sheet, Pipeline.load(args.model, args.device), seed=args.seed)

@@ -32,6 +32,7 @@ def evaluate_open(
     device: str = "auto",
     *,
     photos: Iterable[int] = (1, 3),
+    frontal: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Figures]:
     """Measure a checkpoint of the open model.
@@ -42,6 +43,7 @@ def evaluate_open(
         seed: of the people; 0 is the one that is reported.
         device: of the network, see `Pipeline.load`.
         photos: numbers of photos to give, each at most 8.
+        frontal: take the first photo from the front (±45°); by default all yaws are equally likely.
         progress: told after each person.
 
     Returns:
@@ -52,7 +54,7 @@ def evaluate_open(
     counts = sorted(set(photos))
     rows: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
     progress("evaluate", 0, subjects)
-    for done, subject in enumerate(held_out_subjects(subjects, seed, max(counts))):
+    for done, subject in enumerate(held_out_subjects(subjects, seed, max(counts), float(frontal))):
         for count in counts:
             rows[count].append(measure(pipeline, subject, count))
         progress("evaluate", done + 1, subjects)

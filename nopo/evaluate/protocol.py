@@ -55,15 +55,22 @@ class Subject:
     novel_pose: list[Target]
 
 
-def held_out_subjects(count: int, seed: int, photos: int) -> Iterator[Subject]:
-    """The same `count` people for the same seed; their bodies and seeds are never used in training."""
+def held_out_subjects(count: int, seed: int, photos: int, frontal: float = 0.0) -> Iterator[Subject]:
+    """The same `count` people for the same seed; their bodies and seeds are never used in training.
+
+    Args:
+        count: how many.
+        seed: of all choices.
+        photos: of each of them.
+        frontal: share of first photos taken from the front (±45°); all others come from anywhere.
+    """
     for index in range(count):
         generator = torch.Generator().manual_seed(FIRST_SEED + seed * 1_000_003 + index)
         dice = Dice.of(generator)
         light = sample_light(dice)
         batch = make_batch(
             generator, 1, photos, PHOTO_SIZE,
-            frontal=0.0, held_out=True, truncated=False, same_pose=0.0, light=light,
+            frontal=frontal, held_out=True, truncated=False, same_pose=0.0, light=light,
         )  # fmt: skip
         person, pose = batch.people[0], batch.poses[0][0]
         yield Subject(
