@@ -65,7 +65,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
 
 
 def _photos(shelf: Shelf) -> dict[str, Any]:
-    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person: whole body, any pose, any side."))
+    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body, any pose. One from the front works best."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
         columns=4, height=180, object_fit="contain", fit_columns=False,
@@ -170,8 +170,8 @@ def _wire(parts: Parts, handlers: Handlers) -> None:
 
 
 def _take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
-    """All photos of the person whose picture was pressed."""
-    return [(path, None) for path in list(example_people().values())[chosen.index]]
+    """The photo that was pressed."""
+    return [(list(example_people().values())[chosen.index][0], None)]
 
 
 def _busy() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
