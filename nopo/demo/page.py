@@ -65,7 +65,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
 
 
 def _photos(shelf: Shelf) -> dict[str, Any]:
-    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body, any pose. One from the front works best."))
+    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body. One from the front works best."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
         columns=4, height=180, object_fit="contain", fit_columns=False,
