@@ -62,8 +62,8 @@ def tangent_covars(positions_map: Tensor, raw_factors: Tensor) -> Tensor:
         [N, H, W, 3, 3] m².
     """
     with torch.no_grad():
-        along_u = _bounded(_smaller_difference(positions_map, 2))
-        along_v = _bounded(_smaller_difference(positions_map, 1))
+        along_u = _bounded(smaller_difference(positions_map, 2))
+        along_v = _bounded(smaller_difference(positions_map, 1))
         normal = F.normalize(torch.cross(along_u, along_v, dim=-1), dim=-1, eps=1e-12)
         axes = torch.stack([along_u, along_v, TANGENT_THICKNESS * normal], -1)  # [N, H, W, 3, 3] columns
     covars = _gram(axes * raw_factors.clamp(-TANGENT_FACTOR, TANGENT_FACTOR).exp()[..., None, :])
@@ -94,7 +94,7 @@ def _gram(matrix: Tensor) -> Tensor:
         return matrix @ matrix.mT
 
 
-def _smaller_difference(x: Tensor, dim: int) -> Tensor:
+def smaller_difference(x: Tensor, dim: int) -> Tensor:
     """The shorter of the forward and backward difference along `dim`, so that depth edges do not stretch splats."""
     step = x.diff(dim=dim)
     first, last = step.narrow(dim, 0, 1), step.narrow(dim, step.shape[dim] - 1, 1)

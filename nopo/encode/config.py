@@ -79,6 +79,8 @@ class ModelConfig:
     """Predict the subject's own rest joints as offsets from `template_joints`."""
     complete: bool = False
     """Fill the template's unseen texels from seen colours (see `completion`) when an avatar is made."""
+    fade_bridges: bool = False
+    """Photos' Gaussians that lie between two surfaces become transparent (see `bridges`)."""
     veil_opacity: float = 1.0
     """Factor on a template Gaussian's opacity where image Gaussians already cover the surface."""
 
@@ -151,6 +153,7 @@ class ModelConfig:
             uncertainty=True,
             rest_joint_head=True,
             complete=True,
+            fade_bridges=True,
             veil_opacity=0.3,
         )
 

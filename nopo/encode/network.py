@@ -20,6 +20,7 @@ from nopo.encode.activations import (
 )
 from nopo.encode.attention import MLP, CrossAttention, SelfAttention
 from nopo.encode.backbone import Backbone, Features
+from nopo.encode.bridges import fade_bridges
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
@@ -116,14 +117,14 @@ class Network(nn.Module):
             NopoError: a shape that the network cannot take.
         """
         detail = self.config.detail
-        if detail == 1:
-            return self.forward_batch(images[None], masks[None], template)[0]
         if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
             raise NopoError(f"Photos must have sides that are multiples of {PATCH * detail} for this network.")
-        small_images, small_masks = shrink(images, masks, detail)
+        small_images, small_masks = (images, masks) if detail == 1 else shrink(images, masks, detail)
         prediction = self.forward_batch(small_images[None], small_masks[None], template)[0]
-        fine = refine(prediction.image, images, masks, detail, self.config.image_colour or 0.0)
-        return replace(prediction, image=fine)
+        image = fade_bridges(prediction.image) if self.config.fade_bridges else prediction.image
+        if detail > 1:
+            image = refine(image, images, masks, detail, self.config.image_colour or 0.0)
+        return replace(prediction, image=image)
 
     def forward_batch(self, images: Tensor, masks: Tensor, template: Template, *, covars: bool = True) -> Prediction:
         """A batch of people: images [B, V, 3, H, W], masks [B, V, H, W]; every tensor keeps B as its first axis.

@@ -28,7 +28,8 @@ def small_network(preset: str, seed: int = 0) -> Network:
     if preset == "vitl":
         config = replace(ModelConfig.vitl(), **SIZES, merge_width=16, points_hidden=8)
     else:
-        config = replace(ModelConfig.open(), **SIZES, merge_width=8, points_hidden=8, stem=(8, 8, 16), detail=1)
+        plain = {"detail": 1, "fade_bridges": False}  # what happens after the network has tests of its own
+        config = replace(ModelConfig.open(), **SIZES, **plain, merge_width=8, points_hidden=8, stem=(8, 8, 16))
     network = Network(config).eval()
     for parameter in network.parameters():
         if parameter.ndim > 1:
