@@ -65,19 +65,21 @@ def shots(tmp_path: Path) -> Path:
 
 
 def ready(page, button: str) -> None:
-    page.wait_for_function(f"!document.querySelector('#{button}').disabled")
+    page.wait_for_function(f"document.querySelector('#{button}')?.disabled === false")
 
 
 def plays(page, video: str) -> bool:
     """Whether a video is shown, loops, and its time goes on."""
     page.wait_for_selector(f"#{video} video")
     element = f"document.querySelector('#{video} video')"
-    page.wait_for_function(f"{element}.currentTime > 0")
+    page.wait_for_function(f"{element}?.currentTime > 0")  # "?.": the page may mount the video anew
     seen = set()
-    for _ in range(4):
-        seen.add(page.evaluate(f"{element}.currentTime"))
+    for _ in range(20):
+        seen.add(page.evaluate(f"{element}?.currentTime ?? null"))
+        if len(seen - {None, 0}) >= 3:
+            break
         time.sleep(0.3)
-    return page.evaluate(f"{element}.loop && {element}.videoWidth > 0") and len(seen) >= 3
+    return page.evaluate(f"Boolean({element}?.loop && {element}.videoWidth > 0)") and len(seen - {None, 0}) >= 3
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])
