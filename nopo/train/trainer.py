@@ -24,13 +24,13 @@ from nopo.synthetic.dataset import Batch, make_batch
 from nopo.train.losses import losses
 from nopo.train.recipe import Recipe
 from nopo.train.state import append_history, load_state, save_state
+from nopo.weights import resolve
 
 LOGGER = logging.getLogger(__name__)
 
 SAVE_SECONDS = 60.0
 REPORT_STEPS = 50
 CHECKPOINT = "open.safetensors"
-SHIPPED = Path(__file__).resolve().parents[2] / "weights" / CHECKPOINT
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
@@ -94,6 +94,7 @@ def train_open(
 
     Raises:
         TrainingError: the folder holds another run, no such device, or the disk is full.
+        WeightsError: the shipped checkpoint is missing; start with `scratch`.
     """
     recipe = recipe or Recipe()
     _check(device, precision)
@@ -158,8 +159,8 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         network = Network(saved)
         network.load_state_dict(state["network"])
         LOGGER.info("Resuming from step %d (%d photos seen).", state["step"], state["seen"])
-    elif not scratch and SHIPPED.is_file():
-        network = load_network(SHIPPED).train()
+    elif not scratch:
+        network = load_network(resolve("open")).train()
         LOGGER.info("Starting from the shipped checkpoint, step 0 of a new run.")
     else:
         network = Network(config)

@@ -14,6 +14,7 @@ from nopo.train import trainer
 from nopo.train.recipe import Recipe, Stage
 from nopo.train.state import load_state, read_history, save_state
 from nopo.train.trainer import train_open
+from nopo.weights import resolve
 
 RECIPE = Recipe(photos=2, stages=(Stage(float("inf"), 64, 0.5, views=(0.5, 0.5)),), warmup=1)
 CONFIG = replace(
@@ -107,3 +108,11 @@ def test_the_history_keeps_every_loss_term(tmp_path, monkeypatch):
     train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=2)
     record = read_history(tmp_path)[0]
     assert {"step", "seen", "photos_per_second", "canonical", "skinning", "joints", "template"} <= set(record)
+
+
+def test_without_a_state_training_starts_from_the_shipped_checkpoint(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    run = trainer._start(tmp_path, "cpu", RECIPE, CONFIG, resume=True, scratch=False)
+    shipped = load_network(resolve("open"))
+    assert run.step == 0 and "shipped checkpoint" in caplog.text
+    assert torch.equal(run.network.backbone.template_tokens, shipped.backbone.template_tokens)
