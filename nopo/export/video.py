@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import secrets
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -15,6 +12,7 @@ from typing import IO
 import numpy as np
 
 from nopo.errors import ExportError
+from nopo.export.files import partial_file, writing
 
 _FLUSH_SECONDS = 120  # the longest that an encoder may take after its last frame
 
@@ -74,9 +72,9 @@ def write_png_frames(folder: str | Path, frames: Iterable[np.ndarray]) -> Path:
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ExportError(f"{folder.name} exists and is not an empty folder; choose another one for the frames.")
-    with _closing(frames), _partial(folder) as partial:
+    with _closing(frames), partial_file(folder) as partial:
         for number, frame in enumerate(_checked(frames)):
-            with _writing(folder):
+            with writing(folder):
                 partial.mkdir(exist_ok=True)
                 Image.fromarray(frame).save(partial / f"frame_{number:06d}.png", compress_level=3)
     return folder
@@ -86,7 +84,7 @@ def _encode(path: Path, frames: Iterable[np.ndarray], fps: float, *, channels: i
     """Feed frames to an encoder process and put its file in place."""
     if not 0 < fps <= 1000:
         raise ExportError(f"A video needs between 0 and 1000 frames a second, not {fps}.")
-    with _closing(frames), _partial(path) as partial, tempfile.TemporaryFile() as log:
+    with _closing(frames), partial_file(path) as partial, tempfile.TemporaryFile() as log:
         encoder: subprocess.Popen[bytes] | None = None
         try:
             for frame in _checked(frames, channels):
@@ -155,32 +153,6 @@ def _checked(frames: Iterable[np.ndarray], channels: int | None = None) -> Itera
         yield frame
     if shape is None:
         raise ExportError("There are no frames to write.")
-
-
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to: moved there at the end, removed if anything goes wrong."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    with _writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-        with _writing(path):
-            os.replace(partial, path)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """What the operating system refuses inside is said in one sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise ExportError(f"{path.name} cannot be written: {error.strerror or type(error).__name__}.") from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,158 @@
+"""What an avatar can be written as, and the one function that does it.
+
+Every format holds the same geometry, colours and scale: metres, +y up, facing +z.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nopo.errors import ExportError
+from nopo.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from nopo.avatar import Avatar
+    from nopo.motion import Motion, Pose
+
+
+@dataclass(frozen=True)
+class Format:
+    """One kind of file.
+
+    Attributes:
+        key: its name for programs.
+        suffix: what the file's name ends in.
+        label: its name for people.
+        about: one short sentence: what opens it.
+        moves: it needs a motion.
+        takes_pose: it can be written in a pose; without one it holds the T-pose.
+        takes_motion: it can hold a motion.
+    """
+
+    key: str
+    suffix: str
+    label: str
+    about: str
+    moves: bool = False
+    takes_pose: bool = False
+    takes_motion: bool = False
+
+
+def _still(key: str, suffix: str, label: str, about: str) -> Format:
+    return Format(key, suffix, label, about, takes_pose=True)
+
+
+def _moving(key: str, suffix: str, label: str, about: str) -> Format:
+    return Format(key, suffix, label, about, moves=True, takes_motion=True)
+
+
+FORMATS: dict[str, Format] = {
+    each.key: each
+    for each in (
+        _still("ply", ".ply", "Gaussians (.ply)", "Opens in every viewer of Gaussian splats."),
+        _still(
+            "compressed-ply", ".compressed.ply", "Compressed Gaussians (.ply)", "Opens in SuperSplat and PlayCanvas."
+        ),
+        _still("splat", ".splat", "Splat (.splat)", "Opens in web viewers; small, colours without reflections."),
+        _still("spz", ".spz", "SPZ (.spz)", "Opens in Spark, Niantic's and Blender's splat tools; very small."),
+        _still("sog", ".sog", "SOG (.sog)", "Opens in SuperSplat and PlayCanvas; the smallest."),
+        Format(
+            "rigged",
+            ".zip",
+            "Rigged Gaussians (.zip)",
+            "Gaussians, joints and skinning weights for your own program.",
+            takes_motion=True,
+        ),
+        Format(
+            "glb",
+            ".glb",
+            "Skinned mesh (.glb)",
+            "Opens in Blender, Unity, Unreal and every glTF viewer.",
+            takes_pose=True,
+            takes_motion=True,
+        ),
+        _moving(
+            "ply-sequence",
+            ".zip",
+            "Gaussians of every frame (.zip)",
+            "One .ply a frame, for tools that play sequences.",
+        ),
+        Format("avatar", ".safetensors", "Avatar (.safetensors)", "Opens in nopo, to pose and export it again."),
+        _moving("mp4", ".mp4", "Video (.mp4)", "Plays everywhere."),
+        _moving("webm", ".webm", "Transparent video (.webm)", "Plays in browsers, over any background."),
+        _moving("webp", ".webp", "Animated picture (.webp)", "Loops in browsers and chats."),
+        _moving("gif", ".gif", "Animated picture (.gif)", "Loops everywhere; 256 colours."),
+        _moving("png", ".zip", "Transparent pictures (.zip)", "One .png a frame, for video editors."),
+    )
+}
+"""In the order to show them."""
+
+
+def format_of(path: str | Path) -> Format:
+    """The format that a file's name says.
+
+    Raises:
+        ExportError: no format ends like this, or several do.
+    """
+    name = Path(path).name.lower()
+    longest = max((each.suffix for each in FORMATS.values() if name.endswith(each.suffix)), key=len, default=None)
+    fitting = [each for each in FORMATS.values() if each.suffix == longest]
+    if not fitting:
+        endings = ", ".join(dict.fromkeys(each.suffix for each in FORMATS.values()))
+        raise ExportError(f"{Path(path).name} should end in one of {endings}.")
+    if len(fitting) > 1:
+        keys = ", ".join(each.key for each in fitting)
+        raise ExportError(f"A {longest} can hold several things; say which format {Path(path).name} is: {keys}.")
+    return fitting[0]
+
+
+def export(
+    avatar: Avatar,
+    path: str | Path,
+    *,
+    format: str | None = None,  # noqa: A002 (the word that people use)
+    pose: Pose | None = None,
+    motion: Motion | None = None,
+    sh_degree: int | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write an avatar to a file.
+
+    Args:
+        avatar: who.
+        path: the file; it appears, or replaces an older one, when it is complete.
+        format: a key of `FORMATS`; what the file's name says if None.
+        pose: of the formats that take one; the T-pose if None.
+        motion: of the formats that take one.
+        sh_degree: highest degree of the spherical harmonics in a file of Gaussians, 0 to 3; all there are if None.
+        progress: told how far the file is; cancels it.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ExportError: an unknown format, a pose or motion that it does not take or lacks, or a place that cannot be
+            written.
+        DependencyError: a package that the format needs is not installed.
+    """
+    path = Path(path)
+    chosen = _chosen(path, format)
+    if chosen.moves and motion is None:
+        raise ExportError(f"{chosen.label} needs a motion.")
+    if motion is not None and not chosen.takes_motion:
+        raise ExportError(f"{chosen.label} stands still: choose a pose, not a motion.")
+    if pose is not None and not chosen.takes_pose:
+        raise ExportError(f"{chosen.label} takes no pose.")
+    raise ExportError(f"{chosen.label} is not written yet.")
+
+
+def _chosen(path: Path, key: str | None) -> Format:
+    if key is None:
+        return format_of(path)
+    if key not in FORMATS:
+        raise ExportError(f'There is no format "{key}": choose one of {", ".join(FORMATS)}.')
+    if not path.name.lower().endswith(Path(FORMATS[key].suffix).suffix):
+        raise ExportError(f"{path.name} should end in {FORMATS[key].suffix}.")
+    return FORMATS[key]
