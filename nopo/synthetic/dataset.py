@@ -15,7 +15,7 @@ from nopo.synthetic.backgrounds import room, sample_background
 from nopo.synthetic.dice import Dice
 from nopo.synthetic.figure import load_figure, load_mesh
 from nopo.synthetic.film import expose_film
-from nopo.synthetic.framing import TRUNCATED_SHARE, Framing, sample_framing
+from nopo.synthetic.framing import TRUNCATED_SHARE, Framing, facing_of, sample_framing
 from nopo.synthetic.lighting import STUDIO, Light, sample_light
 from nopo.synthetic.mattes import spoil_matte
 from nopo.synthetic.person import Person, sample_person
@@ -59,6 +59,8 @@ class Batch:
         bone_index: [B, V, H, W, 4] uint8 strongest bones; `bone_weight` [B, V, H, W, 4], sum 1 where valid.
         parts: [B, V, H, W] int8 coarse part 0 to 23, -1 where not valid.
         rest_joints: [B, 55, 3] metres, of the subject.
+        facing: [B, V, 2] sine and cosine of the angle by which the body is turned away from the camera: (0, 1) looks
+            into it, (1, 0) faces the right of the picture, (0, -1) shows the back; (0, 0) where that is undefined.
         uv_positions: [B, S, S, 3] canonical, metres; `uv_colors` [B, S, S, 3] sRGB under the photos' mean light.
         uv_mask: [S, S] bool, texels of the body; `uv_bone_weights` [S, S, 69].
         uv_visible: [B, V, S, S] bool, texels that photo v shows.
@@ -76,6 +78,7 @@ class Batch:
     bone_weight: Tensor
     parts: Tensor
     rest_joints: Tensor
+    facing: Tensor
     uv_positions: Tensor
     uv_colors: Tensor
     uv_mask: Tensor
@@ -201,6 +204,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "masks": mask,
         "clean_masks": coverage * window,
         "rest_joints": subject.rest_joints,
+        "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
         **_truth(subject, exposure.fragments, fine, coverage, mask, window),
         **uv_surface(subject, exposure.gain.mean(0), wishes.uv_size),
         "uv_visible": uv_visible(posed, _finer(K, fine), viewmat, exposure.fragments, mask, wishes.uv_size),

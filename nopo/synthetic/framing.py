@@ -10,11 +10,13 @@ from torch import Tensor
 
 from nopo.camera import Camera, look_at
 from nopo.preprocess.frame import FRAME_MARGIN
+from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic.dice import Dice
 
 MARGIN_SPREAD = 0.10
 TRUNCATED_SHARE = 0.3
 """Share of training photos that cut parts of the person off."""
+_LEAST_LEVEL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +71,23 @@ def project(points: Tensor, viewmat: Tensor) -> Tensor:
     """World points [N, 3] -> [N, 2] on the plane at distance 1."""
     cam = points @ viewmat[:3, :3].T + viewmat[:3, 3]
     return cam[:, :2] / cam[:, 2:].clamp_min(0.05)
+
+
+def facing_of(orientations: Tensor, viewmat: Tensor) -> Tensor:
+    """Which way bodies face as their cameras see them.
+
+    Args:
+        orientations: [V, 3] global orientation of the pelvis, axis-angle.
+        viewmat: [V, 4, 4] world -> camera.
+
+    Returns:
+        [V, 2] the pelvis' forward direction (+z of the T-pose) towards the right of the picture and towards the camera,
+        unit length; zero where the pelvis faces too nearly up or down for that to mean anything.
+    """
+    forward = (viewmat[:, :3, :3] @ axis_angle_to_matrix(orientations))[..., 2]  # [V, 3] camera frame
+    level = torch.stack([forward[:, 0], -forward[:, 2]], -1)
+    length = level.norm(dim=-1, keepdim=True)
+    return torch.where(length < _LEAST_LEVEL, torch.zeros_like(level), level / length.clamp_min(_LEAST_LEVEL))
 
 
 def _rolled(viewmat: Tensor, angle: float) -> Tensor:

@@ -7,10 +7,12 @@ from nopo.body.kinematics import bone_shape_warp, forward_kinematics
 from nopo.body.open import load_open_body
 from nopo.body.skeleton import BONES, sum_bones_to_joints
 from nopo.body.template import rasterize_atlas
+from nopo.camera import look_at
 from nopo.motion import Pose
 from nopo.preprocess.frame import FRAME_MARGIN
 from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic.dataset import NUM_PARTS, PART_OF_BONE, make_batch, render_person
+from nopo.synthetic.framing import facing_of
 
 SIZE = 96
 
@@ -127,6 +129,28 @@ def test_frontal_photos_show_the_front():
     ahead = batch(2, 6, 1, frontal=1.0)
     forward = torch.stack([camera[0].viewmat[2, :3] for camera in ahead.cameras])  # viewing directions
     assert (forward[:, 2] < -math.cos(math.pi / 4) + 0.1).all()
+
+
+def test_facing_follows_the_camera_and_the_body():
+    """Seen from in front, from their right, from behind, from their left; turned to their right; from above."""
+    eyes = [(0.0, 0.3, 3.0), (-3.0, 0.3, 0.0), (0.0, 0.3, -3.0), (3.0, 0.3, 0.0), (0.0, 0.0, 3.0), (0.0, 3.0, 0.01)]
+    viewmat = torch.stack([look_at(torch.tensor(eye), torch.zeros(3)) for eye in eyes])
+    turned = torch.zeros(6, 3)
+    turned[4, 1] = -math.pi / 4  # the person turns to their right, the left of the picture
+    h = math.sqrt(0.5)
+    expected = torch.tensor([[0.0, 1], [1, 0], [0, -1], [-1, 0], [-h, h], [0, 0]])
+    torch.testing.assert_close(facing_of(turned, viewmat), expected, atol=1e-2, rtol=0)
+
+
+def test_facing_is_that_of_the_photos(some):
+    assert some.facing.shape == (5, 2, 2)
+    for b in range(5):
+        for v in range(2):
+            pelvis = some.rest_joints[b, 0]
+            ahead = axis_angle_to_matrix(some.poses[b][v].rotations[0])[:, 2]
+            one, two = some.cameras[b][v].project(torch.stack([pelvis, pelvis + 0.1 * ahead]))
+            assert (two[0] - one[0]) * some.facing[b, v, 0] >= -1  # moves right (or hardly) where it says so
+            assert (one[2] - two[2]) * some.facing[b, v, 1] >= 0  # and nearer
 
 
 def test_photos_have_backgrounds_on_demand():
