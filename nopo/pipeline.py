@@ -107,13 +107,25 @@ class Pipeline:
         return Pipeline(network, body.template(config.template_size), where, card, body.rest_joints(), bf16=bf16)
 
     def preprocess(
-        self, photos: Sequence[Source], *, matting: str = "auto", progress: Progress = silent
+        self,
+        photos: Sequence[Source],
+        *,
+        matting: str = "auto",
+        masks: Sequence[Source | None] | None = None,
+        progress: Progress = silent,
     ) -> Preprocessed:
         """Decode, matte and frame 1 to 8 photos as the model's card says; see `nopo.preprocess.stage.preprocess`."""
         card = self.card
         if card.views is not None and card.views != len(photos):
             LOGGER.warning("%s was trained for %s, not for %d.", card.name, card.photos, len(photos))
-        return preprocess(photos, size=card.frame_size, background=card.background, matting=matting, progress=progress)
+        return preprocess(
+            photos,
+            size=card.frame_size,
+            background=card.background,
+            matting=matting,
+            masks=masks,
+            progress=progress,
+        )
 
     def encode(self, views: Views, *, rest_joints: torch.Tensor | None = None, progress: Progress = silent) -> Avatar:
         """The network's work: an avatar, on the CPU.

@@ -42,25 +42,23 @@ class Photo:
     name: str
 
 
-def load_photo(source: Source, name: str = "the photo") -> Photo:
+def load_photo(source: Source, name: str | None = None) -> Photo:
     """Decode one photo.
 
     Args:
         source: path, PIL image or uint8 array.
-        name: what messages call a photo that has no file name.
+        name: what messages call it; the file's name if None.
 
     Raises:
         PhotoError: it is missing, not an image, truncated, too large or too small.
         DependencyError: it is HEIC and its reader is not installed.
     """
+    if name is None:
+        name = Path(source).name if isinstance(source, str | Path) else "the photo"
     if isinstance(source, np.ndarray):
         image = _from_array(source, name)
-    elif isinstance(source, Image.Image):
-        image = source
     else:
-        path = Path(source)
-        name = path.name
-        image = _open(path)
+        image = source if isinstance(source, Image.Image) else _open(Path(source), name)
     _check_size(image, name)
     try:
         image.load()
@@ -74,11 +72,11 @@ def load_photo(source: Source, name: str = "the photo") -> Photo:
     return Photo(np.asarray(rgb), None if alpha is None else np.asarray(alpha, np.float32) / 255, name)
 
 
-def _open(path: Path) -> Image.Image:
+def _open(path: Path, name: str) -> Image.Image:
     if path.suffix.lower() in HEIC_SUFFIXES:
-        _register_heic(path.name)
+        _register_heic(name)
     if not path.is_file():
-        raise PhotoError(f"There is no photo {path.name}; check the path.")
+        raise PhotoError(f"There is no photo {name}; check the path.")
     try:
         with warnings.catch_warnings():  # our own limit, in `_check_size`, is the stricter one
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -87,11 +85,11 @@ def _open(path: Path) -> Image.Image:
                 image.draft(image.mode, (MAX_SIDE_PX, MAX_SIDE_PX))  # large JPEGs decode at a half or a quarter
             return image
     except Image.DecompressionBombError as error:
-        raise PhotoError(_too_large(path.name)) from error
+        raise PhotoError(_too_large(name)) from error
     except UnidentifiedImageError as error:
-        raise PhotoError(f"{path.name} is not an image; give JPEG, PNG, WebP or HEIC photos.") from error
+        raise PhotoError(f"{name} is not an image; give JPEG, PNG, WebP or HEIC photos.") from error
     except (OSError, SyntaxError, ValueError) as error:
-        raise PhotoError(f"{path.name} is damaged or was cut short; save or download it again.") from error
+        raise PhotoError(f"{name} is damaged or was cut short; save or download it again.") from error
 
 
 def _register_heic(name: str) -> None:

@@ -58,6 +58,9 @@ CHOICES = ("auto", *MODELS, "none")
 CLOSE_UP = 0.55
 """A person smaller than this part of the photo's longer side is matted again from close by."""
 
+SIMILAR = 0.3
+"""Part of the largest person's area from which on another blob is a person too, not a bag or a hand."""
+
 BORDER_COVERED = 0.25
 """A matte that covers this part of each of the four borders has no background to be told from."""
 
@@ -73,15 +76,18 @@ def matte(photo: Photo, model: str = "auto") -> np.ndarray:
         MatteError: unknown model, nobody found, or no background.
         DependencyError: rembg or onnxruntime is not installed.
     """
+    return only_person(whole_matte(photo, model), photo.name)
+
+
+def whole_matte(photo: Photo, model: str = "auto") -> np.ndarray:
+    """As `matte`, with everyone who is in the photo."""
     if model not in CHOICES:
         raise MatteError(f"There is no matting model {model!r}; choose one of {', '.join(CHOICES)}.")
     if photo.alpha is not None:
-        full = photo.alpha
-    elif model == "none":
-        full = _plain_background(photo)
-    else:
-        full = _predict_twice(photo.rgb, best_present() if model == "auto" else model)
-    return _checked(largest_person(full), photo.name)
+        return photo.alpha
+    if model == "none":
+        return _plain_background(photo)
+    return _predict_twice(photo.rgb, best_present() if model == "auto" else model)
 
 
 def best_present() -> str:
@@ -108,7 +114,22 @@ def largest_person(full: np.ndarray) -> np.ndarray:
     return np.where(reach, full, 0).astype(np.float32)
 
 
-def _checked(person: np.ndarray, name: str) -> np.ndarray:
+def count_people(full: np.ndarray) -> int:
+    """How many people of a similar size stand apart from each other in a matte (H, W); people who touch are one."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(full > PRESENT)
+    area = np.sort(np.bincount(labels.ravel())[1:])[::-1]
+    return int((area > SIMILAR * area[0]).sum()) if len(area) else 0
+
+
+def only_person(full: np.ndarray, name: str) -> np.ndarray:
+    """The largest person of a matte (H, W).
+
+    Raises:
+        MatteError: there is nobody, or no background.
+    """
+    person = largest_person(full)
     present = person > PRESENT
     if present.mean() < 0.001:
         raise MatteError(f"Nobody was found in {name}; give a photo of one person against a calm background.")

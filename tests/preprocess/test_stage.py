@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from nopo.errors import Cancelled, PhotoError
+from nopo.errors import Cancelled, MatteError, PhotoError
 from nopo.preprocess.frame import FRAME_MARGIN, frame_person
-from nopo.preprocess.stage import preprocess
+from nopo.preprocess.stage import cut_out, preprocess
 
 
 def cutout(height: int, width: int, box: tuple[int, int, int, int], colour=(200, 60, 20)) -> np.ndarray:
@@ -67,3 +67,38 @@ def test_it_can_be_cancelled() -> None:
 
     with pytest.raises(Cancelled):
         preprocess([cutout(90, 120, (10, 80, 50, 70))] * 3, size=(64, 64), background=1.0, progress=stop)
+
+
+def test_a_given_mask_is_taken_as_it_is() -> None:
+    photo = cutout(200, 100, (20, 180, 30, 70))
+    mask = np.zeros((100, 50), np.uint8)  # half the photo's size, two pieces far apart
+    mask[10:60, 15:35] = 255
+    mask[80:95, 5:10] = 255
+    found = cut_out(photo, mask=mask)
+    assert found.matte.shape == (200, 100)
+    assert found.matte[100, 50] > 0.9 and found.matte[170, 14] > 0.9 and found.matte[130, 50] < 0.1
+    clear = np.dstack([np.full((200, 100, 3), 255, np.uint8), np.zeros((200, 100), np.uint8)])
+    clear[40:90, 20:60, 3] = 255
+    assert cut_out(photo, mask=clear).matte.sum() == 50 * 40, "the transparency, where a mask has some"
+    both = preprocess([photo, photo], size=(64, 64), background=1.0, masks=[None, mask])
+    assert (both.views.masks[0] != both.views.masks[1]).any()
+
+
+def test_masks_that_do_not_fit_are_explained() -> None:
+    photo = cutout(200, 100, (20, 180, 30, 70))
+    for mask, words in (
+        (np.zeros((200, 100), np.uint8), "^The mask of Amy is empty; mark the person in it.$"),
+        (np.full((100, 100), 255, np.uint8), "^The mask of Amy has another shape; make it 100×200 pixels.$"),
+    ):
+        with pytest.raises(MatteError, match=words):
+            cut_out(photo, mask=mask, name="Amy")
+    with pytest.raises(MatteError, match="^Give one mask for each photo: 2, not 1.$"):
+        preprocess([photo] * 2, size=(64, 64), background=1.0, masks=[None])
+
+
+def test_people_who_stand_apart_are_counted() -> None:
+    photo = cutout(200, 300, (20, 180, 30, 70))
+    photo[20:180, 130:160, 3] = 255
+    photo[150:170, 220:230, 3] = 255  # a bag
+    found = cut_out(photo)
+    assert found.people == 2 and found.matte[100, 50] == 1 and found.matte[100, 140] == 0
