@@ -138,11 +138,12 @@ def _train(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the run")
     command.add_argument("--minutes", type=float, required=True, help="stop after this time")
     command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    command.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="tf32, bf16: CUDA only")
+    command.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="tf32: CUDA only")
     command.add_argument("--resume", action="store_true", help="go on where the run in DIR stopped")
     command.add_argument("--threads", type=int, metavar="N", help="CPU threads of the trainer (default: all)")
     command.add_argument("--sheet-minutes", type=float, default=20.0, metavar="M", help="0: no sheets (default 20)")
     command.add_argument("--scratch", action="store_true", help="from random weights, not from the shipped ones")
+    command.add_argument("--cooldown", action="store_true", help="slow down to a better checkpoint; the run stays")
 
 
 def _evaluate(commands: argparse._SubParsersAction) -> None:

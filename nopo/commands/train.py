@@ -16,6 +16,7 @@ def run(args: argparse.Namespace) -> None:
         args.precision,
         resume=args.resume,
         scratch=args.scratch,
+        cooldown=args.cooldown,
         sheet_minutes=args.sheet_minutes,
         threads=args.threads,
     )

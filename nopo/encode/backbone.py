@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from nopo.encode.attention import NORM_EPS, DecoderBlock, EncoderBlock, Rotary
 from nopo.encode.config import PATCH, ModelConfig
+from nopo.encode.facing import Facing
 
 STEM_GROUPS = 8
 
@@ -21,11 +22,13 @@ class Features:
         template: token features of the hooked layers, each [B, s·s, C].
         image: token features of the hooked layers, each [B·V, h·w, C].
         stem: the stem's maps at 1/4 and 1/8, [B·V, C, H/4, W/4] and [B·V, C, H/8, W/8]; empty without stem skips.
+        facing: the direction that each person seems to face, [B·V, 2] (see `Facing`), if the config asks for it.
     """
 
     template: list[Tensor]
     image: list[Tensor]
     stem: list[Tensor]
+    facing: Tensor | None = None
 
 
 class Patchify(nn.Module):
@@ -80,6 +83,7 @@ class Backbone(nn.Module):
             EncoderBlock(config.encoder_width, config.mlp_ratio) for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
+        self.facing = Facing(config.encoder_width) if config.facing else None
         self.template_tokens = nn.Parameter(torch.empty(config.template_tokens, config.encoder_width))
         nn.init.normal_(self.template_tokens)
         self.to_decoder = nn.Linear(config.encoder_width, config.decoder_width)
@@ -89,8 +93,11 @@ class Backbone(nn.Module):
         )
         self.decoder_norm = nn.LayerNorm(config.decoder_width, eps=NORM_EPS)
 
-    def forward(self, images: Tensor) -> Features:
-        """Normalised images [B, V, C, H, W] in [-1, 1] -> features of the hooked layers."""
+    def forward(self, images: Tensor, told_facing: Tensor | None = None) -> Features:
+        """Normalised images [B, V, C, H, W] in [-1, 1] -> features of the hooked layers.
+
+        `told_facing` [B·V, 2] takes the place of the directions that `Facing` finds; rows of NaN are found.
+        """
         b, v, _, height, width = images.shape
         side = self.config.template_size // PATCH
         image_rotary = Rotary.grid(height // PATCH, width // PATCH, images)
@@ -100,6 +107,9 @@ class Backbone(nn.Module):
         for block in self.encoder:
             image = block(image, image_rotary)
         image = self.encoder_norm(image)
+        facing = None
+        if self.facing is not None:
+            image, facing = self.facing(image, told_facing)
         template = self.template_tokens.expand(b, -1, -1)  # [B, m, C]
 
         # The heads' feature 0 is the encoder's output: normalised for the photos, the raw embedding for the template.
@@ -115,7 +125,8 @@ class Backbone(nn.Module):
             templates.append(template)
             images_.append(image)
         templates[-1], images_[-1] = self.decoder_norm(template), self.decoder_norm(image)
-        return Features([templates[i] for i in self.config.hooks], [images_[i] for i in self.config.hooks], stem)
+        hooks = self.config.hooks
+        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], stem, facing)
 
 
 def _all_views(memory: Tensor, views: int) -> Tensor:

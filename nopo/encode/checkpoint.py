@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import pickle
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,11 @@ def load_network(path: str | Path) -> Network:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"There is no checkpoint {path.name}; `nopo info` lists the models and how to get them.")
+    with _without_collection():
+        return _load(path)
+
+
+def _load(path: Path) -> Network:
     own = path.suffix == ".safetensors"
     config, state = _read_own(path) if own else _read_published(path)
     network = _hollow(config)
@@ -76,7 +83,8 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     Raises:
         CheckpointError: as `load_network`.
     """
-    return _about(Path(path))["metadata"]
+    with _opened(Path(path)) as (_, about):
+        return about["metadata"]
 
 
 def convert(source: str | Path, target: str | Path, dtype: torch.dtype = torch.float32) -> None:
@@ -88,22 +96,40 @@ def convert(source: str | Path, target: str | Path, dtype: torch.dtype = torch.f
     save_network(load_network(source), target, dtype, {"converted_from": Path(source).name})
 
 
-class _WithoutInitialisation(TorchFunctionMode):
-    """Leaves out `torch.nn.init`: on the meta device it does nothing either, but takes seconds when first used."""
+class _Hollow(TorchFunctionMode):
+    """Modules are built with shapes but no values: on the meta device, and with no initialiser, which takes time there.
+
+    PyTorch's own `torch.device("meta")` beside a second mode for the initialisers would take twice as long.
+    """
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Every initialiser gives back the tensor it was given."""
+        """Send new tensors to the meta device; every initialiser gives back the tensor it was given."""
+        kwargs = kwargs or {}
+        if func is torch.empty or func is torch.zeros:
+            return func(*args, **(kwargs | {"device": "meta"}))
         if getattr(func, "__module__", "") == "torch.nn.init":
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def _hollow(config: ModelConfig) -> Network:
     """The network with shapes but no values."""
-    with torch.device("meta"), _WithoutInitialisation():
+    with _Hollow():
         return Network(config)
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Nothing here is garbage, but a thousand new tensors set off full collections, a tenth of a second each."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _check(file: str, state: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
@@ -175,25 +201,26 @@ def _translate(file: str, published_state: Mapping[str, Tensor], shapes: Mapping
     return state
 
 
-def _about(path: Path) -> dict[str, Any]:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A file of `save_network`, and what it says about itself."""
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, "pt") as file:
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(safe_open(path, "pt"))
             about = json.loads((file.metadata() or {}).get("nopo", "{}"))
-    except (SafetensorError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path.name} is truncated or not a checkpoint; get it again.") from error
-    if about.get("format") != FORMAT:
-        raise CheckpointError(f"{path.name} is not a network of nopo; `nopo info` lists the models.")
-    return about
+        except (SafetensorError, ValueError, OSError) as error:
+            raise CheckpointError(f"{path.name} is truncated or not a checkpoint; get it again.") from error
+        if about.get("format") != FORMAT:
+            raise CheckpointError(f"{path.name} is not a network of nopo; `nopo info` lists the models.")
+        yield file, about
 
 
 def _read_own(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
-    from safetensors import safe_open
-
-    config = ModelConfig.from_dict(_about(path)["config"])
-    with safe_open(path, "pt") as file:
-        return config, {name: _restored(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    with _opened(path) as (file, about):
+        state = {name: _restored(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dict)
+        return ModelConfig.from_dict(about["config"]), state
 
 
 def _stored(tensor: Tensor) -> Tensor:

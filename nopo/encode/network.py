@@ -126,27 +126,46 @@ class Network(nn.Module):
             image = refine(image, images, masks, detail, self.config.image_colour or 0.0)
         return replace(prediction, image=image)
 
-    def forward_batch(self, images: Tensor, masks: Tensor, template: Template, *, covars: bool = True) -> Prediction:
-        """A batch of people: images [B, V, 3, H, W], masks [B, V, H, W]; every tensor keeps B as its first axis.
-
-        Without `covars` the covariances are left zero, which saves a tenth of a training step that renders nothing.
+    def forward_batch(
+        self,
+        images: Tensor,
+        masks: Tensor,
+        template: Template,
+        *,
+        covars: bool = True,
+        texels: bool = True,
+        told_facing: Tensor | None = None,
+    ) -> Prediction:
+        """A batch of people; every tensor keeps B as its first axis.
 
         Without gradients the heads run one view at a time, which bounds the memory.
+
+        Args:
+            images: [B, V, 3, H, W], as `forward` takes them.
+            masks: [B, V, H, W].
+            template: maps of the config's template size.
+            covars: False leaves the covariances zero: saves a tenth of a training step that renders nothing.
+            texels: False leaves out the template's heads, a third of a training step: its branch is empty then.
+            told_facing: [B, V, 2] the true directions, while training (see `Facing`); rows of NaN are found.
+
+        Raises:
+            NopoError: a shape that the network cannot take.
         """
         self._check(images, masks, template)
         inputs = images * 2 - 1
         if self.config.mask_input:
             inputs = torch.cat([inputs, masks[:, :, None] * 2 - 1], 2)
-        features = self.backbone(inputs)
+        features = self.backbone(inputs, None if told_facing is None else told_facing.flatten(0, 1))
+        facing = None if features.facing is None else features.facing.unflatten(0, images.shape[:2])
         rest = None
         if self.rest_joints is not None:
             tokens = features.image[-1].unflatten(0, images.shape[:2]).flatten(1, 2)  # [B, V·n, C]
             rest = self.template_joints + self.rest_joints(features.template[-1], tokens)
         branches = (
-            self._template_branch(features, template, covars),
+            self._template_branch(features, template, covars) if texels else _empty(images),
             self._image_branch(features, inputs, images, masks, covars),
         )
-        return Prediction(self.config, *branches, self.template_joints, rest)
+        return Prediction(self.config, *branches, self.template_joints, rest, facing)
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
         b, v, c, height, width = images.shape
@@ -236,6 +255,12 @@ class Network(nn.Module):
             uncertainty=points[..., 3] if config.uncertainty else None,
         )
         return branch.map(lambda x: x.flatten(1, 2))
+
+
+def _empty(images: Tensor) -> Branch:
+    """A branch of no Gaussians for a batch of people."""
+    none = images.new_zeros(images.shape[0], 0)
+    return Branch((1, 0, 0), none, none, none, none, none, none)
 
 
 def _join(parts: list[Branch], batch: int, views: int) -> Branch:

@@ -63,6 +63,7 @@ class Prediction:
         image: one Gaussian per pixel of each photo.
         template_joints: (55, 3) joints of the template's T-pose, metres, if the network carries them.
         rest_joints: (55, 3) predicted joints of the subject's own T-pose, metres, if the network predicts them.
+        facing: (V, 2) direction that the person seems to face in each photo, if the network predicts it (see `Facing`).
     """
 
     config: ModelConfig
@@ -70,12 +71,13 @@ class Prediction:
     image: Branch
     template_joints: Tensor | None = None
     rest_joints: Tensor | None = None
+    facing: Tensor | None = None
 
     def __getitem__(self, index: int) -> Prediction:
         """One person of a batch."""
-        rest = None if self.rest_joints is None else self.rest_joints[index]
+        rest, facing = (None if x is None else x[index] for x in (self.rest_joints, self.facing))
         template, image = (branch.map(lambda tensor: tensor[index]) for branch in (self.template, self.image))
-        return Prediction(self.config, template, image, self.template_joints, rest)
+        return Prediction(self.config, template, image, self.template_joints, rest, facing)
 
     def avatar(self, template_joints: Tensor | None = None, *, complete: bool | None = None) -> Avatar:
         """Keep what is foreground: the template's Gaussians, then each photo's, row-major.

@@ -33,6 +33,7 @@ class LossWeights:
     template: float = 6.0  # metres
     colour: float = 0.5  # sRGB
     joints: float = 4.0  # metres
+    facing: float = 0.5  # squared length of a difference of unit vectors
 
 
 def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
@@ -56,6 +57,12 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
         "opacity": weights.opacity * _opacity(image.opacities, image.mask, valid),
         "joints": weights.joints * (prediction.rest_joints - batch.rest_joints).norm(dim=-1).mean(),
     }
+    if prediction.facing is not None:
+        known = batch.facing.square().sum(-1) > 0.5  # [B, V] not for people who lie or look up
+        wrong = (prediction.facing - batch.facing)[known].square().sum(-1)  # [K]
+        terms["facing"] = weights.facing * wrong.sum() / max(1, len(wrong))
+    if not template.means.shape[1]:  # a step without the template's heads
+        return terms
     texels = batch.uv_mask.flatten()  # [S·S], the same for everybody
     offset = (template.means[:, texels] - batch.uv_positions.flatten(1, 2)[:, texels]).abs().sum(-1)  # [B, K]
     terms["template"] = weights.template * _soft(offset).mean()

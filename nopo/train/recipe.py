@@ -34,6 +34,8 @@ class Recipe:
         photos: photos in one step, about; people = photos / views.
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
+        told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
+        texels_every: the template's heads are trained in every so manieth step: they have little to learn.
         stages: from the front first: left and right are learned there.
     """
 
@@ -45,11 +47,11 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.998
+    told: float = 0.5
+    texels_every: int = 4
     stages: tuple[Stage, ...] = (
         Stage(4_000, 128, 0.9, views=(1.0,)),
-        Stage(14_500, 128, 0.3),
-        Stage(30_000, 128, 0.9, views=(0.9, 0.1)),
-        Stage(math.inf, 128, 0.4),
+        Stage(math.inf, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 

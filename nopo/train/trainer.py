@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nopo.body.open import load_open_body
 from nopo.body.template import Template
-from nopo.encode.checkpoint import load_network, save_network
+from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
@@ -42,6 +42,7 @@ class Run:
         step: optimiser steps done.
         seen: photos seen.
         seconds: time spent training, over all sittings.
+        pace: factor on the learning rate; not saved.
     """
 
     network: Network
@@ -50,6 +51,7 @@ class Run:
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
+    pace: float = 1.0
 
     def state(self) -> dict[str, Any]:
         """Plain values and tensors, for `save_state`."""
@@ -67,6 +69,7 @@ def train_open(
     *,
     resume: bool = False,
     scratch: bool = False,
+    cooldown: bool = False,
     recipe: Recipe | None = None,
     config: ModelConfig | None = None,
     sheet_minutes: float = 20.0,
@@ -79,9 +82,11 @@ def train_open(
         out: folder of the run: state, history, checkpoint and sample sheets.
         minutes: wall-clock time to spend in this call.
         device: "cpu" or "cuda".
-        precision: "fp32", "tf32" (CUDA matrix products) or "bf16" (CUDA autocast).
+        precision: "fp32", "bf16" (autocast) or, on CUDA only, "tf32".
         resume: go on from the folder's state; without one, from the shipped checkpoint.
         scratch: with no state, start from random weights rather than from the shipped checkpoint.
+        cooldown: let the learning rate fall to zero over these minutes, and leave the folder's state as it was: the
+            checkpoint is better than the run's own average, and the run can still go on at full rate.
         recipe: other than the default one.
         config: of a new network; the preset `open` by default.
         sheet_minutes: time between sample sheets; 0 draws none.
@@ -111,9 +116,10 @@ def train_open(
         now = time.monotonic()
         run.seconds = before + now - started
         done = now - started > 60 * minutes or run.step >= last
+        run.pace = max(0.0, 1 - (now - started) / (60 * minutes)) if cooldown else 1.0
         if report:
             append_history(out, report)
-        if done or now - saved > SAVE_SECONDS:
+        if not cooldown and (done or now - saved > SAVE_SECONDS):
             save_state(out, run.state())
             saved = now
         if sheet_minutes and (done or now - drawn > 60 * sheet_minutes):
@@ -144,8 +150,8 @@ def _check(device: str, precision: str) -> None:
         raise TrainingError(f"Precision must be one of {', '.join(PRECISIONS)}, not {precision}.")
     if device == "cuda" and not torch.cuda.is_available():
         raise TrainingError("No CUDA device was found; train with --device cpu, or install a CUDA build of torch.")
-    if device == "cpu" and precision != "fp32":
-        raise TrainingError(f"Precision {precision} needs --device cuda; on the CPU training is fp32.")
+    if device == "cpu" and precision == "tf32":
+        raise TrainingError("Precision tf32 needs --device cuda; on the CPU there are fp32 and bf16.")
 
 
 def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: bool, scratch: bool) -> Run:
@@ -154,14 +160,17 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     if state is not None and not resume:
         raise TrainingError(f"{out.name} already holds a run; add --resume to go on, or choose another folder.")
     torch.manual_seed(recipe.seed)
+    seen = 0
     if state is not None:
         saved = ModelConfig.from_dict(state["config"])
         network = Network(saved)
         network.load_state_dict(state["network"])
         LOGGER.info("Resuming from step %d (%d photos seen).", state["step"], state["seen"])
     elif not scratch:
-        network = load_network(resolve("open")).train()
-        LOGGER.info("Starting from the shipped checkpoint, step 0 of a new run.")
+        shipped = resolve("open")
+        network, grown = _grown(load_network(shipped), config)
+        seen = int(read_metadata(shipped).get("photos_seen", 0))  # the curriculum goes on where it was
+        LOGGER.info("Starting from the shipped checkpoint, step 0 of a new run; new in the network: %d tensors.", grown)
     else:
         network = Network(config)
         network.template_joints = load_open_body().rest_joints()
@@ -172,10 +181,22 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     )
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        return Run(network, ema, optimizer)
+        return Run(network, ema, optimizer, seen=seen)
     optimizer.load_state_dict(state["optimizer"])
     ema = {name: tensor.to(device) for name, tensor in state["ema"].items()}
     return Run(network, ema, optimizer, state["step"], state["seen"], state["seconds"])
+
+
+def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
+    """The network in today's configuration, and how many of its tensors are new: parts that it did not have yet."""
+    larger = Network(config)
+    try:
+        unfit = larger.load_state_dict(network.state_dict(), strict=False)
+    except RuntimeError as error:  # shapes differ
+        raise TrainingError(
+            "The shipped checkpoint has other sizes than the network that is to be trained; start with --scratch."
+        ) from error
+    return larger, len(unfit.missing_keys)
 
 
 def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
@@ -187,9 +208,14 @@ def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
     return [{"params": decay, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
 
 
-def next_batch(recipe: Recipe, step: int, seen: int, uv_size: int, device: str) -> Batch:
-    """The people of one step: a function of the seed, the step and the stage, so that a resumed run goes on alike."""
-    generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+def _dice(recipe: Recipe, seen: int) -> torch.Generator:
+    """What decides about one step: a function of seed and photos seen, so that a resumed run goes on alike."""
+    return torch.Generator().manual_seed(recipe.seed * 1_000_000_007 + seen)
+
+
+def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
+    """The people of the step after `seen` photos."""
+    generator = _dice(recipe, seen)
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
     photos = max(recipe.photos * 128**2 // stage.size**2, views)
@@ -205,30 +231,30 @@ def _steps(
     run: Run, template: Template, recipe: Recipe, device: str, precision: str
 ) -> Iterator[dict[str, float] | None]:
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
-    sums: dict[str, float] = {}
-    steps, clock, seen = 0, time.monotonic(), run.seen
+    sums: dict[str, tuple[float, int]] = {}
+    clock, seen = time.monotonic(), run.seen
     texels = run.network.config.template_size
     with ThreadPoolExecutor(1, "nopo-people") as ahead:  # the next people are made while the network learns from these
-        coming = ahead.submit(next_batch, recipe, run.step, run.seen, texels, device)
+        coming = ahead.submit(next_batch, recipe, run.seen, texels, device)
         while True:
             batch = coming.result()
-            run.seen += _photos(batch)
-            coming = ahead.submit(next_batch, recipe, run.step + 1, run.seen, texels, device)
+            after = run.seen + _photos(batch)
+            coming = ahead.submit(next_batch, recipe, after, texels, device)
             terms = _step(run, batch, template, recipe, device, precision)
-            run.step += 1
+            run.step, run.seen = run.step + 1, after
             for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + value
-            steps += 1
+                total, count = sums.get(name, (0.0, 0))
+                sums[name] = total + value, count + 1
             if run.step % REPORT_STEPS:
                 yield None
                 continue
             now = time.monotonic()
-            means = {name: total / steps for name, total in sums.items()}
+            means = {name: total / count for name, (total, count) in sums.items()}
             report = {"step": run.step, "seen": run.seen, "size": batch.images.shape[-1],
                       "photos_per_second": (run.seen - seen) / (now - clock), **means}  # fmt: skip
             LOGGER.info("%s", "  ".join(f"{name} {value:.4g}" for name, value in report.items()))
             yield report
-            sums, steps, clock, seen = {}, 0, time.monotonic(), run.seen
+            sums, clock, seen = {}, time.monotonic(), run.seen
 
 
 def _step(
@@ -237,9 +263,13 @@ def _step(
     """One optimiser step; returns the loss terms and the canonical error in centimetres."""
     network, optimizer = run.network, run.optimizer
     for group in optimizer.param_groups:
-        group["lr"] = recipe.rate(run.step)
+        group["lr"] = recipe.rate(run.step) * run.pace
+    told = _told(batch, recipe, run.seen)
+    texels = run.step % recipe.texels_every == 0
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = network.forward_batch(batch.images, batch.masks, template, covars=False)
+        prediction = network.forward_batch(
+            batch.images, batch.masks, template, covars=False, texels=texels, told_facing=told
+        )
     terms = losses(prediction, batch, recipe.loss)
     total = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
@@ -254,6 +284,12 @@ def _step(
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
     figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
     return figures | {name: float(term.detach()) for name, term in terms.items()}
+
+
+def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:
+    """The directions that the network is told [B, V, 2]: a share of the photos' true ones, NaN for the others."""
+    told = torch.rand(batch.facing.shape[:2], generator=_dice(recipe, seen)).to(batch.facing.device) < recipe.told
+    return torch.where(told[..., None], batch.facing, torch.nan)
 
 
 def _draw(out: Path, run: Run, template: Template) -> None:

@@ -72,16 +72,16 @@ def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_p
 def test_learning_lowers_the_error(tmp_path):
     run = start(tmp_path, resume=False)
     template = load_open_body().template(CONFIG.template_size)
-    batch = trainer.next_batch(RECIPE, 0, 0, CONFIG.template_size, "cpu")
+    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
     errors = [trainer._step(run, batch, template, RECIPE, "cpu", "fp32")["canonical_cm"] for _ in range(25)]
     assert errors[-1] < 0.75 * errors[0]
 
 
 
 def test_the_same_seed_gives_the_same_people_whatever_came_before():
-    one = trainer.next_batch(RECIPE, 5, 100, 32, "cpu")
-    trainer.next_batch(RECIPE, 6, 100, 32, "cpu")
-    again = trainer.next_batch(RECIPE, 5, 100, 32, "cpu")
+    one = trainer.next_batch(RECIPE, 100, 32, "cpu")
+    trainer.next_batch(RECIPE, 108, 32, "cpu")
+    again = trainer.next_batch(RECIPE, 100, 32, "cpu")
     assert torch.equal(one.images, again.images)
 
 
@@ -98,9 +98,50 @@ def test_a_missing_gpu_is_said_in_one_sentence(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_half_precision_is_refused_on_the_cpu(tmp_path):
+def test_tensor_cores_are_refused_on_the_cpu(tmp_path):
     with pytest.raises(TrainingError, match="cuda"):
-        train_open(tmp_path, 1, precision="bf16")
+        train_open(tmp_path, 1, precision="tf32")
+
+
+def test_half_precision_learns_on_the_cpu(tmp_path):
+    run = start(tmp_path, resume=False)
+    template = load_open_body().template(CONFIG.template_size)
+    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+    errors = [trainer._step(run, batch, template, RECIPE, "cpu", "bf16")["canonical_cm"] for _ in range(25)]
+    assert errors[-1] < 0.75 * errors[0]
+
+
+def test_a_cooldown_leaves_the_run_as_it_was(tmp_path):
+    train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=1)
+    before = (tmp_path / "state.pt").read_bytes()
+    first = (tmp_path / trainer.CHECKPOINT).read_bytes()
+    train_open(tmp_path, 9, recipe=RECIPE, resume=True, cooldown=True, sheet_minutes=0, max_steps=2)
+    assert (tmp_path / "state.pt").read_bytes() == before
+    assert (tmp_path / trainer.CHECKPOINT).read_bytes() != first
+
+
+def test_the_learning_rate_falls_to_zero_in_a_cooldown(tmp_path, monkeypatch):
+    rates = []
+    step = trainer._step
+    monkeypatch.setattr(trainer, "_step", lambda run, *args: (step(run, *args), rates.append(run.pace))[0])
+    train_open(tmp_path, 0.03, recipe=RECIPE, config=CONFIG, scratch=True, cooldown=True, sheet_minutes=0)
+    assert rates[0] > 0.9 and sorted(rates, reverse=True) == rates and rates[-1] < 0.6
+
+
+def test_a_step_without_texels_leaves_the_template_heads_alone(tmp_path):
+    run = start(tmp_path, resume=False)
+    template = load_open_body().template(CONFIG.template_size)
+    for step, learns in ((1, False), (4, True)):
+        before = run.network.template_heads.points.out.weight.clone()
+        run.step = step
+        batch = trainer.next_batch(RECIPE, step, CONFIG.template_size, "cpu")
+        trainer._step(run, batch, template, RECIPE, "cpu", "fp32")
+        assert torch.equal(before, run.network.template_heads.points.out.weight) != learns
+
+
+def test_a_checkpoint_of_another_size_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(TrainingError, match="--scratch"):
+        trainer._start(tmp_path, "cpu", RECIPE, CONFIG, resume=True, scratch=False)
 
 
 def test_the_history_keeps_every_loss_term(tmp_path, monkeypatch):
@@ -112,7 +153,7 @@ def test_the_history_keeps_every_loss_term(tmp_path, monkeypatch):
 
 def test_without_a_state_training_starts_from_the_shipped_checkpoint(tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    run = trainer._start(tmp_path, "cpu", RECIPE, CONFIG, resume=True, scratch=False)
+    run = trainer._start(tmp_path, "cpu", RECIPE, ModelConfig.open(), resume=True, scratch=False)
     shipped = load_network(resolve("open"))
-    assert run.step == 0 and "shipped checkpoint" in caplog.text
+    assert run.step == 0 and run.seen > 0 and "shipped checkpoint" in caplog.text
     assert torch.equal(run.network.backbone.template_tokens, shipped.backbone.template_tokens)
