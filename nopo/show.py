@@ -1,8 +1,11 @@
-"""Pictures of an avatar: one view, a turntable, a motion. Needs no network and no weights."""
+"""Pictures of an avatar: one view, a turntable, a motion. Needs no network and no weights.
+
+Every picture is a uint8 sRGB array: (H, W, 3) over a background, or (H, W, 4) with straight alpha (colours that are not
+multiplied by it) where `background` is None.
+"""
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,19 +17,23 @@ from torch import Tensor
 
 from nopo.articulate import Articulator, articulate
 from nopo.avatar import Avatar
-from nopo.camera import Camera, framing_distance, framing_orbit, orbit
+from nopo.camera import Camera
 from nopo.errors import RenderError
+from nopo.framing import Framed, Framing, checked_size, shot
 from nopo.gaussians import Gaussians
 from nopo.motion import Motion, Pose
 from nopo.motions import load_motion
 from nopo.progress import Progress, silent
 from nopo.render import render
+from nopo.render.threads import cores
 
 Frame: TypeAlias = np.ndarray
-"""A picture: (H, W, 3) uint8 sRGB."""
+"""A picture: (H, W, 3) or (H, W, 4) uint8 sRGB."""
+
+Size: TypeAlias = int | tuple[int, int]
+"""Pixels: the side of a square, or (H, W)."""
 
 WHITE = (1.0, 1.0, 1.0)
-MAX_SIZE = 2048
 MAX_FRAMES = 3600
 FRAMING_POINTS = 2000
 """Gaussians that decide how far the camera stands: enough to find every limb."""
@@ -39,9 +46,10 @@ def view(
     azimuth_deg: float = 0.0,
     elevation_deg: float = 5.0,
     *,
-    size: int = 512,
+    size: Size = 512,
     pose: Pose | Literal["relaxed", "t"] = "relaxed",
-    background: Sequence[float] = WHITE,
+    background: Sequence[float] | None = WHITE,
+    framing: Framing = "whole",
 ) -> Frame:
     """One picture of an avatar.
 
@@ -49,35 +57,44 @@ def view(
         avatar: who.
         azimuth_deg: 0 sees the front, 90 the person's left side.
         elevation_deg: positive looks down from above.
-        size: side of the square picture, pixels.
+        size: of the picture, pixels.
         pose: a pose, "relaxed" with the arms down, or "t" as the network made it.
-        background: sRGB in [0, 1].
+        background: sRGB in [0, 1], or None for transparency.
+        framing: how much of the person is seen.
+
+    Raises:
+        RenderError: a size, pose or framing that there is not.
     """
+    sides, framed = checked_size(size), Framed(avatar, framing)
     posed = _posed(avatar, pose)
-    camera = framing_orbit(_solid_points(posed), azimuth_deg, elevation_deg, size=_checked_size(size))
+    camera = shot(framed.points(posed), framing, elevation_deg, sides).camera(azimuth_deg, elevation_deg)
     return _picture(posed, camera, background, threads=None)
 
 
 def turntable(
     avatar: Avatar,
     *,
-    size: int = 512,
+    size: Size = 512,
     frames: int = 60,
+    azimuth_deg: float = 0.0,
     elevation_deg: float = 5.0,
     pose: Pose | Literal["relaxed", "t"] = "relaxed",
-    background: Sequence[float] = WHITE,
+    background: Sequence[float] | None = WHITE,
+    framing: Framing = "whole",
     progress: Progress = silent,
 ) -> Iterator[Frame]:
-    """Once around the avatar, beginning at its front; the last frame is followed by the first without a jump.
+    """Once around the avatar, beginning at `azimuth_deg`; the last frame is followed by the first without a jump.
+
+    Arguments are those of `view`.
 
     Yields:
-        `frames` pictures (size, size, 3) uint8.
+        `frames` pictures.
     """
     _check_frames(frames)
+    sides, framed = checked_size(size), Framed(avatar, framing)
     posed = _posed(avatar, pose)
-    sides = _checked_size(size)
-    center, distance = framing_distance(_solid_points(posed), elevation_deg=elevation_deg, size=sides)
-    cameras = [orbit(center, distance, 360 * i / frames, elevation_deg, size=sides) for i in range(frames)]
+    around = shot(framed.points(posed), framing, elevation_deg, sides)
+    cameras = [around.camera(azimuth_deg + 360 * i / frames, elevation_deg) for i in range(frames)]
     yield from _in_order(lambda i: _picture(posed, cameras[i], background), frames, posed.device, progress)
 
 
@@ -85,25 +102,31 @@ def animate(
     avatar: Avatar,
     motion: Motion,
     *,
-    size: int = 512,
+    size: Size = 512,
     azimuth_deg: float = 20.0,
     elevation_deg: float = 5.0,
-    background: Sequence[float] = WHITE,
+    background: Sequence[float] | None = WHITE,
+    framing: Framing = "whole",
     progress: Progress = silent,
 ) -> Iterator[Frame]:
-    """The avatar moves, before a camera that stands still and sees the whole motion.
+    """The avatar moves.
+
+    The camera stands still and sees the whole motion; nearer framings go along with the pelvis.
 
     Yields:
-        One picture (size, size, 3) uint8 for each frame of the motion, to be shown at `motion.fps`.
+        One picture for each frame of the motion, to be shown at `motion.fps`; arguments are those of `view`.
     """
     _check_frames(len(motion))
-    sides = _checked_size(size)
-    center, distance = framing_distance(_reach(avatar, motion), [azimuth_deg], elevation_deg, size=sides)
-    camera = orbit(center, distance, azimuth_deg, elevation_deg, size=sides)
+    sides = checked_size(size)
+    goes_along = framing != "whole"
+    fixed = shot(_reach(avatar, motion, framing, goes_along), framing, elevation_deg, sides, azimuth_deg)
     person = Articulator(avatar)
-    yield from _in_order(
-        lambda i: _picture(person.pose(motion[i]), camera, background), len(motion), avatar.gaussians.device, progress
-    )
+
+    def picture(i: int) -> Frame:
+        camera = fixed.camera(azimuth_deg, elevation_deg, motion.transl[i] if goes_along else None)
+        return _picture(person.pose(motion[i]), camera, background)
+
+    yield from _in_order(picture, len(motion), avatar.gaussians.device, progress)
 
 
 def _posed(avatar: Avatar, pose: Pose | Literal["relaxed", "t"]) -> Gaussians:
@@ -116,41 +139,33 @@ def _posed(avatar: Avatar, pose: Pose | Literal["relaxed", "t"]) -> Gaussians:
     return articulate(avatar, pose)
 
 
-def _checked_size(size: int) -> tuple[int, int]:
-    if not 16 <= size <= MAX_SIZE:
-        raise RenderError(f"A picture has a side of 16 to {MAX_SIZE} pixels, not {size}.")
-    return size, size
-
-
 def _check_frames(frames: int) -> None:
     if not 1 <= frames <= MAX_FRAMES:
         raise RenderError(f"A video has 1 to {MAX_FRAMES} frames, not {frames}.")
 
 
-def _solid_points(gaussians: Gaussians) -> Tensor:
-    """Centres (N, 3) that the camera must see: no faint Gaussians, no strays."""
-    solid = gaussians.means[gaussians.opacities > 0.3]
-    if len(solid) < 100:
-        return gaussians.means
-    center = solid.median(0).values
-    distance = (solid - center).abs()
-    limit = distance.sort(0).values[int(0.998 * (len(solid) - 1))] * 1.05
-    return solid[(distance <= limit).all(1)]
-
-
-def _reach(avatar: Avatar, motion: Motion) -> Tensor:
-    """Where the person's outline gets to during the motion (M, 3)."""
+def _reach(avatar: Avatar, motion: Motion, framing: Framing, goes_along: bool) -> Tensor:
+    """Where the framed part of the person gets to during the motion (M, 3), as seen by the camera that goes along."""
     visible = torch.nonzero(avatar.gaussians.opacities > 0.3).squeeze(1)
     few = visible[:: max(1, len(visible) // FRAMING_POINTS)]
     sparse = Avatar(avatar.gaussians.select(few), avatar.bone_weights[few], avatar.rest_joints, avatar.model)
-    person = Articulator(sparse)
+    person, framed = Articulator(sparse), Framed(sparse, framing)
     frames = range(0, len(motion), max(1, len(motion) // FRAMING_POSES))
-    return torch.cat([_solid_points(person.pose(motion[i])) for i in frames])
+    points = [framed.points(person.pose(motion[i])) for i in frames]
+    if goes_along:
+        points = [seen - motion.transl[i].to(seen) for seen, i in zip(points, frames, strict=True)]
+    return torch.cat(points)
 
 
-def _picture(gaussians: Gaussians, camera: Camera, background: Sequence[float], threads: int | None = 1) -> Frame:
-    rgb = render(gaussians, camera, background, threads=threads).rgb[0]  # [H, W, 3]
-    return (rgb.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+def _picture(
+    gaussians: Gaussians, camera: Camera, background: Sequence[float] | None, threads: int | None = 1
+) -> Frame:
+    drawn = render(gaussians, camera, background, threads=threads)
+    picture = drawn.rgb[0]  # [H, W, 3]
+    if background is None:  # over black, colours come multiplied by alpha
+        alpha = drawn.alpha[0]  # [H, W, 1]
+        picture = torch.cat([picture / alpha.clamp_min(1e-6), alpha], -1)
+    return (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
 
 
 def _in_order(picture: Callable[[int], Frame], count: int, device: torch.device, progress: Progress) -> Iterator[Frame]:
@@ -158,7 +173,7 @@ def _in_order(picture: Callable[[int], Frame], count: int, device: torch.device,
 
     On the CPU a whole picture per worker beats several workers inside one picture; a GPU is fed by one worker.
     """
-    workers = (os.cpu_count() or 1) if device.type == "cpu" else 1
+    workers = cores() if device.type == "cpu" else 1
     pool = ThreadPoolExecutor(workers, "nopo-render")
     ahead: deque[Future[Frame]] = deque()
     draw = torch.inference_mode()(picture)

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from nopo.errors import Cancelled, ExportError
-from nopo.export.video import write_mp4, write_png_frames, write_webm
+from nopo.export.animated import write_png_frames
+from nopo.export.video import write_mp4, write_webm
 
 
 def disc(index: int, size: tuple[int, int] = (48, 64), channels: int = 3) -> np.ndarray:
