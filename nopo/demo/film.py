@@ -1,0 +1,126 @@
+"""How a visitor's videos look, and the one place that draws them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast, get_args
+
+import torch
+
+from nopo import show
+from nopo.avatar import Avatar
+from nopo.errors import NopoError
+from nopo.export.video import write_mp4
+from nopo.framing import Framing
+from nopo.motion import Motion
+from nopo.progress import Progress
+
+SIZES = (256, 384, 512, 768, 1024)
+RATES = (15, 24, 30, 60)
+FRAMINGS = get_args(Framing)
+PAPER = "#f1efeb"
+"""Behind the avatar: light enough for white clothes to show, and the same in light and dark."""
+
+_HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
+_RGBA = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*(?:,[^)]*)?\)")
+
+
+@dataclass(frozen=True)
+class Film:
+    """Settings of a video.
+
+    Attributes:
+        size: side, pixels; one of `SIZES`.
+        fps: frames a second; one of `RATES`.
+        turn_seconds: how long one turn around the avatar takes.
+        background: "#rrggbb", or "rgba(r, g, b, a)" as colour pickers write it.
+        framing: one of `FRAMINGS`.
+        elevation_deg: positive looks down from above.
+        most_seconds: motions are cut there.
+    """
+
+    size: int = 512
+    fps: int = 30
+    turn_seconds: float = 3.0
+    background: str = PAPER
+    framing: Framing = "whole"
+    elevation_deg: float = 5.0
+    most_seconds: float = 30.0
+
+    @property
+    def turn_frames(self) -> int:
+        """Frames of one turn."""
+        return round(self.turn_seconds * self.fps)
+
+    @property
+    def most_frames(self) -> int:
+        """Frames of the longest motion."""
+        return round(self.most_seconds * self.fps)
+
+    @property
+    def rgb(self) -> tuple[float, float, float]:
+        """The background, sRGB in [0, 1]."""
+        return parse_colour(self.background)
+
+
+def film_of(
+    size: float = 512,
+    fps: float = 30,
+    turn_seconds: float = 3.0,
+    background: str = PAPER,
+    framing: str = "whole",
+    elevation_deg: float = 5.0,
+) -> Film:
+    """Settings as they come from a page or a program.
+
+    Raises:
+        NopoError: one of them is not offered.
+    """
+    if size not in SIZES:
+        raise NopoError(f"Choose a size of {', '.join(map(str, SIZES))} pixels.")
+    if fps not in RATES:
+        raise NopoError(f"Choose {', '.join(map(str, RATES))} frames a second.")
+    if framing not in FRAMINGS:
+        raise NopoError(f"Choose a framing: {', '.join(FRAMINGS)}.")
+    if not 1 <= turn_seconds <= 12:
+        raise NopoError("A turn takes 1 to 12 seconds.")
+    if not -60 <= elevation_deg <= 60:
+        raise NopoError("The camera looks from -60 to 60 degrees.")
+    parse_colour(background)
+    return Film(int(size), int(fps), float(turn_seconds), background, cast(Framing, framing), float(elevation_deg))
+
+
+def parse_colour(text: str) -> tuple[float, float, float]:
+    """The sRGB values in [0, 1] of "#rrggbb" or "rgb(…)".
+
+    Raises:
+        NopoError: it is no colour.
+    """
+    if found := _HEX.fullmatch(text.strip()):
+        red, green, blue = (int(part, 16) / 255 for part in found.groups())
+    elif found := _RGBA.fullmatch(text.strip()):
+        red, green, blue = (min(float(part) / 255, 1.0) for part in found.groups())
+    else:
+        raise NopoError("Write the background as #rrggbb, for example #ffffff.")
+    return red, green, blue
+
+
+def write_film(
+    path: str | Path, device: torch.device, avatar: Avatar, motion: Motion | None, film: Film, progress: Progress
+) -> None:
+    """Draw and encode the avatar in motion, or turning once when there is no motion."""
+    on_device = avatar.to(device)
+    background, framing, elevation = film.rgb, film.framing, film.elevation_deg
+    if motion is None:
+        frames = show.turntable(
+            on_device, size=film.size, frames=film.turn_frames, background=background, framing=framing,
+            elevation_deg=elevation, progress=progress,
+        )  # fmt: skip
+    else:
+        frames = show.animate(
+            on_device, motion, size=film.size, background=background, framing=framing, elevation_deg=elevation,
+            progress=progress,
+        )  # fmt: skip
+    write_mp4(path, frames, film.fps if motion is None else motion.fps, crf=20)

@@ -1,0 +1,227 @@
+"""The heavy work of the page: functions of module level that take paths and plain settings, and can run elsewhere.
+
+Each is a generator of `Step`s that ends with one `Made` or `Failed`: a process on a GPU can send these, a page can show
+them, and closing the generator stops the work. What they share is the shelf of loaded models, which `open_shop` sets.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
+
+from nopo.avatar import Avatar
+from nopo.demo.film import Film, write_film
+from nopo.demo.shelf import Shelf
+from nopo.errors import Cancelled, NopoError
+from nopo.export.formats import FORMATS, export
+from nopo.motion import Motion
+from nopo.motions import load_motion
+from nopo.pipeline import Pipeline
+from nopo.preprocess.stage import Cutout, cut_out
+from nopo.progress import Progress
+
+TICK_S = 0.25
+"""The longest silence between two events, so that clocks run and a wish to stop is heard."""
+
+_SHOP: list[Shelf] = []
+
+
+@dataclass(frozen=True)
+class Step:
+    """`done` of `total` units of a stage are finished."""
+
+    stage: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """The end: files that were asked for, and what to say about them."""
+
+    notice: str = ""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The end: one sentence that says what to do, or that it was stopped."""
+
+    sentence: str
+    stopped: bool = False
+
+
+Event: TypeAlias = Step | Made | Failed
+Events: TypeAlias = Generator[Event, None, None]
+
+
+def open_shop(pipeline: Pipeline) -> Shelf:
+    """Offer the models of this machine, `pipeline` first; once, before any other function of this module."""
+    _SHOP[:] = [Shelf(pipeline)]
+    return _SHOP[0]
+
+
+def shelf() -> Shelf:
+    """The models that are offered."""
+    return _SHOP[0]
+
+
+def cut(photo: str, mask: str | None, matting: str, name: str) -> Cutout:
+    """One photo's person; quick, and always on the CPU. Raises what `nopo.preprocess.stage.cut_out` does."""
+    return cut_out(photo, matting=matting, mask=mask, name=name)
+
+
+def reconstruct(photos: list[str], masks: list[str | None], model: str, avatar: str, video: str, film: Film) -> Events:
+    """Photos and their masks become the file of an avatar, and the video of its turntable.
+
+    Args:
+        photos: paths.
+        masks: a path each, or None where the photo's own transparency, or a matting model, tells the person.
+        model: name of a model on the shelf.
+        avatar: file to write, .safetensors.
+        video: file to write, .mp4.
+        film: how the video looks.
+    """
+
+    def work(progress: Progress) -> str:
+        pipeline = shelf().take(model)
+        views = pipeline.preprocess(photos, masks=masks, progress=progress).views
+        person = pipeline.encode(views, progress=progress)
+        person.save(avatar)
+        write_film(video, pipeline.device, person, None, film, progress)
+        return ""
+
+    yield from _watched(work)
+
+
+def reconstruct_seconds(
+    photos: list[str], masks: list[str | None], model: str, avatar: str, video: str, film: Film
+) -> int:
+    """How long `reconstruct` takes a GPU at most, for those who must book one."""
+    return 8 + 2 * len(photos) + _drawing_seconds(film.turn_frames, film)
+
+
+def turntable(avatar: str, video: str, film: Film) -> Events:
+    """The video of a turn around an avatar: paths and how it looks; no network is asked."""
+
+    def work(progress: Progress) -> str:
+        write_film(video, shelf().first.device, Avatar.load(avatar), None, film, progress)
+        return ""
+
+    yield from _watched(work)
+
+
+def turntable_seconds(avatar: str, video: str, film: Film) -> int:
+    """How long `turntable` takes a GPU at most."""
+    return 5 + _drawing_seconds(film.turn_frames, film)
+
+
+def animate(avatar: str, motion: str, video: str, film: Film) -> Events:
+    """The video of an avatar in motion.
+
+    Args:
+        avatar: path.
+        motion: name of a built-in motion, or path of a file; long ones are cut, which the end says.
+        video: file to write, .mp4.
+        film: how the video looks.
+    """
+
+    def work(progress: Progress) -> str:
+        person = Avatar.load(avatar)
+        moves, notice = _moves(person, motion, film)
+        write_film(video, shelf().first.device, person, moves, film, progress)
+        return notice
+
+    yield from _watched(work)
+
+
+def animate_seconds(avatar: str, motion: str, video: str, film: Film) -> int:
+    """How long `animate` takes a GPU at most."""
+    return 5 + _drawing_seconds(film.most_frames, film)
+
+
+def write_file(avatar: str, format: str, motion: str | None, still: bool, file: str, film: Film) -> Events:  # noqa: A002
+    """An avatar as a file for other programs.
+
+    Args:
+        avatar: path.
+        format: a key of `nopo.export.formats.FORMATS`.
+        motion: as for `animate`, for the formats that take one.
+        still: the first pose of the motion instead, for the formats that take one; else the T-pose.
+        file: to write.
+        film: how videos and pictures look.
+    """
+
+    def work(progress: Progress) -> str:
+        person = Avatar.load(avatar)
+        chosen = FORMATS[format]
+        moves, notice = _moves(person, motion, film) if motion else (None, "")
+        pose = moves[0] if moves is not None and still and chosen.takes_pose else None
+        along = moves if chosen.takes_motion and pose is None else None
+        export(person, file, format=format, pose=pose, motion=along, progress=progress)
+        return notice
+
+    yield from _watched(work)
+
+
+def write_file_seconds(avatar: str, format: str, motion: str | None, still: bool, file: str, film: Film) -> int:  # noqa: A002
+    """How long `write_file` takes a GPU at most."""
+    return 10 + (_drawing_seconds(film.most_frames, film) if FORMATS[format].moves else 0)
+
+
+def finished(events: Iterator[Event]) -> str:
+    """Let work run to its end, and give its notice.
+
+    Raises:
+        NopoError: it failed.
+        Cancelled: it was stopped.
+    """
+    for event in events:
+        if isinstance(event, Failed):
+            raise (Cancelled if event.stopped else NopoError)(event.sentence)
+        if isinstance(event, Made):
+            return event.notice
+    raise NopoError("The work ended early; try again.")
+
+
+def _moves(person: Avatar, motion: str, film: Film) -> tuple[Motion, str]:
+    """The motion at the film's rate, no longer than its limit, and what to say if it was cut."""
+    moves = load_motion(motion, rest_joints=person.rest_joints, fps=film.fps, max_seconds=film.most_seconds + 1)
+    if len(moves) <= film.most_frames:
+        return moves, ""
+    part = Motion(moves.rotations[: film.most_frames], moves.transl[: film.most_frames], moves.fps)
+    return part, f"The motion is long: its first {film.most_seconds:g} seconds were taken."
+
+
+def _drawing_seconds(frames: int, film: Film) -> int:
+    return round(2 + 0.02 * frames * (film.size / 512) ** 2)
+
+
+def _watched(work: Callable[[Progress], str]) -> Events:
+    """Run work in a thread, and hand on what it reports."""
+    steps: SimpleQueue[Step] = SimpleQueue()
+    unwanted = threading.Event()
+
+    def progress(stage: str, done: int, total: int) -> None:
+        if unwanted.is_set():
+            raise Cancelled("Stopped.")
+        steps.put(Step(stage, done, total))
+
+    last = Step("preprocess", 0, 1)
+    with ThreadPoolExecutor(1, "nopo-work") as pool:
+        outcome = pool.submit(work, progress)
+        try:
+            while not (outcome.done() and steps.empty()):
+                try:
+                    last = steps.get(timeout=TICK_S)
+                except Empty:
+                    pass  # nothing new: the same step again
+                yield last
+            yield Made(outcome.result())
+        except NopoError as error:
+            yield Failed(str(error), isinstance(error, Cancelled))
+        finally:
+            unwanted.set()
