@@ -1,20 +1,28 @@
-"""Start the page."""
+"""Start the page: `python app.py`."""
 
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
+import os
+import socket
 import sys
-import threading
 from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
 
-from nopo.errors import NopoError
+from nopo.demo import zero
+from nopo.errors import DependencyError, NopoError
 
 LOGGER = logging.getLogger(__name__)
 
+THIS_MACHINE = ("127.0.0.1", "localhost", "::1")
+OPEN_TO_ALL = "Anyone who can reach this page may use this machine; --auth NAME:PASSWORD asks for a password."
+
 
 def serve(argv: Sequence[str] | None = None) -> int:
-    """`python app.py`: load the model, open the page, wait.
+    """`python app.py`: get everything ready, open the page, wait.
 
     Returns:
         0, or 2 after one sentence on standard error.
@@ -23,6 +31,7 @@ def serve(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
+        zero.prepare()
         launch(args)
     except NopoError as error:
         sys.stderr.write(f"nopo: {error}\n")
@@ -31,26 +40,37 @@ def serve(argv: Sequence[str] | None = None) -> int:
 
 
 def launch(args: argparse.Namespace) -> None:
-    """Blocks until the server is stopped."""
+    """Blocks until the server is stopped.
+
+    Raises:
+        NopoError: an option cannot be granted, or the model cannot be loaded.
+    """
+    auth = credentials(args.auth)
+    host = args.host or os.environ.get("GRADIO_SERVER_NAME", THIS_MACHINE[0])
+    _check_address(host, args.port)
+    if args.mcp:
+        _require_mcp()
+    if auth is None and (args.share or host not in THIS_MACHINE) and "SPACE_ID" not in os.environ:
+        LOGGER.warning(OPEN_TO_ALL)
+
     import gradio as gr
 
     from nopo.demo import look
     from nopo.demo.page import build
+    from nopo.demo.ready import get_ready
     from nopo.pipeline import Pipeline
 
-    auth = _credentials(args.auth)
-    if auth is None and (args.share or args.host not in (None, "127.0.0.1", "localhost")):
-        LOGGER.warning("Anyone who can reach this page may use this machine; --auth NAME:PASSWORD asks for a password.")
     pipeline = Pipeline.load(args.model, args.device)
-    threading.Thread(target=_warm_up, args=(pipeline,), daemon=True, name="nopo-warm-up").start()
+    get_ready()
     page = build(pipeline)
     try:
         page.launch(
             server_name=args.host,
             server_port=args.port,
-            share=args.share,
+            share=args.share or None,  # None: GRADIO_SHARE may say so, too
             auth=auth,
-            max_file_size=args.max_upload,
+            max_file_size=round(args.max_upload * 2**20),
+            mcp_server=args.mcp or None,
             theme=look.theme(),
             css=look.CSS,
             run_history=False,
@@ -63,43 +83,100 @@ def launch(args: argparse.Namespace) -> None:
         gr.close_all()
 
 
-def _warm_up(pipeline: object) -> None:
-    """Compile the renderer and load the matting network before the first visitor needs them."""
-    import torch
+def credentials(entries: Sequence[str]) -> list[tuple[str, str]] | None:
+    """Names and passwords that visitors may give; None when nobody is asked.
 
-    from nopo import show
-    from nopo.avatar import Avatar
-    from nopo.body.open import load_open_body
-    from nopo.gaussians import Gaussians
-    from nopo.preprocess.matte import _session, best_present
+    Args:
+        entries: each NAME:PASSWORD, or a file with one such line a visitor.
 
+    Raises:
+        NopoError: an entry is neither.
+    """
+    lines: list[str] = []
+    for entry in entries:
+        path = Path(entry)
+        lines += path.read_text("utf-8").splitlines() if path.is_file() else [entry]
+    pairs = []
+    for line in filter(None, map(str.strip, lines)):
+        name, colon, password = line.partition(":")
+        if not (name and colon and password):
+            raise NopoError("--auth wants NAME:PASSWORD, or a file with one such line a visitor.")
+        pairs.append((name, password))
+    if entries and not pairs:
+        raise NopoError("The file that --auth names is empty; write one NAME:PASSWORD a line.")
+    return pairs or None
+
+
+def _check_address(host: str, port: int | None) -> None:
+    """Find out before the model is loaded, which takes a while.
+
+    Raises:
+        NopoError: the port is taken or not ours to open, or the host is not this machine.
+    """
     try:
-        _session(best_present())
-        body = load_open_body()
-        means = body.vertices()
-        covars = torch.eye(3).expand(len(means), 3, 3) * 1e-4
-        cloud = Gaussians(means, covars, torch.ones(len(means)), torch.zeros(len(means), 1, 3))
-        show.view(Avatar(cloud, body.bone_weights, body.rest_joints(), "warm-up"), size=64)
-    except NopoError as error:  # the page itself will say so when it matters
-        LOGGER.warning("%s", error)
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port or 0, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            if os.name == "posix":  # as uvicorn does; elsewhere the option means another thing
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise NopoError(f"Port {port} is taken; choose another --port, or none for the first free one.") from error
+        if error.errno == errno.EACCES:
+            raise NopoError(f"Port {port} is reserved for the system; choose a --port above 1023.") from error
+        raise NopoError(f"{host} is no address of this machine; choose another --host, or 0.0.0.0 for all.") from error
 
 
-def _credentials(text: str | None) -> tuple[str, str] | None:
-    if text is None:
-        return None
-    name, colon, password = text.partition(":")
-    if not (name and colon and password):
-        raise NopoError("--auth wants NAME:PASSWORD.")
-    return name, password
+def _require_mcp() -> None:
+    """Gradio itself would only print that tools are missing, and go on without them.
+
+    Raises:
+        DependencyError: the package is missing, or of the generation that Gradio 6 cannot use.
+    """
+    try:
+        generation = int(metadata.version("mcp").partition(".")[0])
+    except metadata.PackageNotFoundError:
+        generation = 0
+    if generation != 1:
+        raise DependencyError("--mcp needs the package mcp of version 1: run `pip install 'gradio[mcp]' 'mcp<2'`.")
+
+
+def _port(text: str) -> int:
+    if not (text.isdigit() and 1 <= int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text} is no port; give a number from 1 to 65535.")
+    return int(text)
+
+
+def _megabytes(text: str) -> float:
+    try:
+        megabytes = float(text.lower().removesuffix("mb"))
+    except ValueError:
+        megabytes = 0.0
+    if not 0 < megabytes < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no size; give a number of megabytes, such as 20.")
+    return megabytes
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py", description="The nopo page: photos in, avatar out.")
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1; 0.0.0.0 lets others in)")
-    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    parser.add_argument("--port", type=_port, help="default: the first free one from 7860 on")
     parser.add_argument("--share", action="store_true", help="a public link through Gradio's servers, for a week")
-    parser.add_argument("--auth", metavar="NAME:PASSWORD", help="ask visitors for these")
-    parser.add_argument("--max-upload", default="20mb", metavar="SIZE", help="of one photo (default 20mb)")
-    parser.add_argument("--model", default="open", help="a model that `nopo info` lists, or a checkpoint file")
+    parser.add_argument(
+        "--auth",
+        action="append",
+        default=[],
+        metavar="NAME:PASSWORD",
+        help="ask visitors for these; may be given again, or name a file with one such line a visitor",
+    )
+    parser.add_argument(
+        "--max-upload", type=_megabytes, default=20.0, metavar="MB", help="of one file of a visitor's (default 20)"
+    )
+    parser.add_argument("--mcp", action="store_true", help="offer the page's actions as tools to assistants, too")
+    parser.add_argument(
+        "--model",
+        default=os.environ.get("NOPO_MODEL", "open"),
+        help="a model that `nopo info` lists, or a checkpoint file (default NOPO_MODEL, or open)",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda or cuda:N")
     return parser

@@ -168,7 +168,7 @@ def _predict_twice(rgb: np.ndarray, model: str) -> np.ndarray:
 
 def _predict(rgb: np.ndarray, model: str) -> np.ndarray:
     """(H, W, 3) uint8 -> (H, W) float32 in [0, 1]."""
-    entry, session = MODELS[model], _session(model)
+    entry, session = MODELS[model], load_session(model)
     mean, std = entry.mean_std
     image = Image.fromarray(rgb)
     inputs = session.normalize(image, mean, std, (entry.size_px, entry.size_px))
@@ -182,7 +182,7 @@ def _predict(rgb: np.ndarray, model: str) -> np.ndarray:
 
 
 @cache
-def _session(model: str) -> Any:
+def load_session(model: str) -> Any:
     """A loaded rembg session, made once in the life of the program."""
     session_class = _session_class(model)
     import onnxruntime
