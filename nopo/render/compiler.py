@@ -43,16 +43,17 @@ def _keep_compiled_code() -> None:
 
 
 def _writable_folder() -> str:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     # numba renews a function when its own file changes, not when one that it uses does: hence a folder per version.
     digest = hashlib.sha256()
     for source in (Path(harmonics.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.read_bytes())
-    folder = base / "nopo" / f"numba-{digest.hexdigest()[:12]}"
     try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = base / "nopo" / f"numba-{digest.hexdigest()[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return str(folder)
-    except OSError as error:
-        LOGGER.warning("No writable cache folder (%s): the renderer compiles at every start.", error.strerror)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a container's user without a home
+        reason = error.strerror if isinstance(error, OSError) else "no home"
+        LOGGER.warning("No writable cache folder (%s): the renderer compiles at every start.", reason)
         return tempfile.mkdtemp(prefix="nopo-numba-")

@@ -1,0 +1,82 @@
+"""Compiled once, kept on disk, and never in the middle of a visitor's request."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nopo.render import compiler
+
+DRAW_EVERYTHING = """
+import gc
+import torch
+from numba.core.dispatcher import Dispatcher
+from nopo import show
+from nopo.avatar import Avatar
+from nopo.body.skeleton import NUM_BONES
+from nopo.gaussians import Gaussians
+from nopo.motion import Motion
+from nopo.render import warm_up
+
+def compiled():
+    functions = [o for o in gc.get_objects() if isinstance(o, Dispatcher) and o.py_func.__module__.startswith("nopo.")]
+    return {(f.py_func.__module__, f.py_func.__name__): len(f.signatures) for f in functions}
+
+def kept():
+    return {name: sum(f.stats.cache_hits.values()) for name, f in (
+        (o.py_func.__name__, o) for o in gc.get_objects() if isinstance(o, Dispatcher))}
+
+warm_up()
+before = compiled()
+assert sum(before.values()) >= 4, before
+joints = torch.randn(55, 3) * 0.2
+still = Motion(torch.zeros(3, 55, 3), torch.zeros(3, 3), 30)
+for bases in (1, 4, 9, 16, 25):
+    means, covars = torch.randn(50, 3) * 0.3, torch.eye(3).expand(50, 3, 3) * 1e-4
+    cloud = Gaussians(means, covars, torch.ones(50), torch.zeros(50, bases, 3))
+    person = Avatar(cloud, torch.full((50, NUM_BONES), 1 / NUM_BONES), joints, "test")
+    show.view(person, size=64)
+    assert len(list(show.turntable(person, size=48, frames=3))) == 3
+    assert len(list(show.animate(person, still, size=32))) == 3
+assert compiled() == before, (before, compiled())
+print(sum(kept().values()))
+"""
+
+
+def draw_in_a_fresh_process(**environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", DRAW_EVERYTHING], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+@pytest.mark.slow
+def test_after_the_warm_up_no_picture_compiles_anything_and_the_next_start_reads_it_from_disk(tmp_path: Path) -> None:
+    for at_least in (0, 4):
+        done = draw_in_a_fresh_process(NUMBA_CACHE_DIR=str(tmp_path))
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) >= at_least
+
+
+def test_a_home_that_cannot_be_written_to_is_no_obstacle(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(blocked))
+    folder = Path(compiler._writable_folder())
+    assert folder.is_dir() and blocked not in folder.parents
+    assert "compiles at every start" in caplog.text
+    folder.rmdir()
+
+
+def test_nor_is_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(compiler.Path, "home", homeless)
+    folder = Path(compiler._writable_folder())
+    assert folder.is_dir() and "(no home)" in caplog.text
+    folder.rmdir()
