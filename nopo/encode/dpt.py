@@ -31,12 +31,12 @@ class Pointwise(nn.Linear):
 
 
 class Readout(Pointwise):
-    """The last layer, in float32 also under autocast: a metre in bfloat16 has steps of 4 mm."""
+    """The last layer, in its weights' precision also under autocast: a metre in bfloat16 has steps of 4 mm."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """[N, C, H, W] -> [N, C', H, W] float32."""
+        """[N, C, H, W] -> [N, C', H, W] in the dtype of the weights."""
         with torch.autocast(input.device.type, enabled=False):
-            return super().forward(input.float())
+            return super().forward(input.to(self.weight.dtype))
 
 
 def _merge(image_channels: int, width: int, kernel: int) -> nn.Module:

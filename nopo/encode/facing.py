@@ -46,5 +46,5 @@ class Facing(nn.Module):
             known = torch.where(told.isnan(), known, told)
         sine, cosine = known.unbind(-1)
         angle = torch.stack([sine, cosine, 2 * sine * cosine, cosine.square() - sine.square()], -1)  # [N, 4]
-        scale, shift = self.modulation(nn.functional.gelu(self.heard(angle)))[:, None].chunk(2, -1)
+        scale, shift = self.modulation(nn.functional.gelu(self.heard(angle.to(tokens.dtype))))[:, None].chunk(2, -1)
         return tokens * (1 + scale) + shift, found

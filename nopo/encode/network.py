@@ -227,7 +227,7 @@ class Network(nn.Module):
             tensors [N, H·W, ...].
         """
         config = self.config
-        points, channels = (x.permute(0, 2, 3, 1).float() for x in (points, channels))
+        points, channels = (x.permute(0, 2, 3, 1) for x in (points, channels))
         layout = config.gaussian_channels
         raw = dict(zip(layout, channels.split(list(layout.values()), -1), strict=True))
         means = positions(points[..., :3])
