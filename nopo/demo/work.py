@@ -1,7 +1,8 @@
 """The heavy work of the page: functions of module level that take paths and plain settings, and can run elsewhere.
 
-Each is a generator of `Step`s that ends with one `Made` or `Failed`: a process on a GPU can send these, a page can show
-them, and closing the generator stops the work. What they share is the shelf of loaded models, which `open_shop` sets.
+Each is a generator of `Step`s that ends with one `Made` or `Failed`, which a page can show; closing the generator stops
+the work. What they share is the shelf of loaded models, which `open_shop` sets. On ZeroGPU only `encode` books a GPU:
+motions, turns and files cost a visitor no quota.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
@@ -16,6 +18,7 @@ from typing import TypeAlias
 from nopo.avatar import Avatar
 from nopo.demo.film import Film, write_film
 from nopo.demo.shelf import Shelf
+from nopo.demo.zero import gpu
 from nopo.errors import Cancelled, NopoError
 from nopo.export.formats import FORMATS, export
 from nopo.motion import Motion
@@ -23,6 +26,8 @@ from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
 from nopo.preprocess.stage import Cutout, cut_out
 from nopo.progress import Progress
+from nopo.render import drawing_device
+from nopo.views import Views
 
 TICK_S = 0.25
 """The longest silence between two events, so that clocks run and a wish to stop is heard."""
@@ -74,6 +79,18 @@ def cut(photo: str, mask: str | None, matting: str, name: str) -> Cutout:
     return cut_out(photo, matting=matting, mask=mask, name=name)
 
 
+def encode_seconds(views: Views, model: str) -> float:
+    """How long `encode` takes a GPU at most: to fetch the weights, and to look at every pixel."""
+    fetching = 5 if model == shelf().first.card.name else 20
+    return fetching + 2e-6 * views.masks.numel()
+
+
+@gpu(encode_seconds)
+def encode(views: Views, model: str) -> Avatar:
+    """The network's part of `reconstruct`: framed photos become an avatar, both on the CPU."""
+    return shelf().take(model).encode(views)
+
+
 def reconstruct(photos: list[str], masks: list[str | None], model: str, avatar: str, video: str, film: Film) -> Events:
     """Photos and their masks become the file of an avatar, and the video of its turntable.
 
@@ -89,34 +106,24 @@ def reconstruct(photos: list[str], masks: list[str | None], model: str, avatar: 
     def work(progress: Progress) -> str:
         pipeline = shelf().take(model)
         views = pipeline.preprocess(photos, masks=masks, progress=progress).views
-        person = pipeline.encode(views, progress=progress)
+        progress("encode", 0, 1)
+        person = encode(views, model)
+        progress("encode", 1, 1)
         person.save(avatar)
-        write_film(video, pipeline.device, person, None, film, progress)
+        write_film(video, drawing_device(pipeline.device), person, None, film, progress)
         return ""
 
     yield from _watched(work)
-
-
-def reconstruct_seconds(
-    photos: list[str], masks: list[str | None], model: str, avatar: str, video: str, film: Film
-) -> int:
-    """How long `reconstruct` takes a GPU at most, for those who must book one."""
-    return 8 + 2 * len(photos) + _drawing_seconds(film.turn_frames, film)
 
 
 def turntable(avatar: str, video: str, film: Film) -> Events:
     """The video of a turn around an avatar: paths and how it looks; no network is asked."""
 
     def work(progress: Progress) -> str:
-        write_film(video, shelf().first.device, Avatar.load(avatar), None, film, progress)
+        write_film(video, drawing_device(shelf().first.device), Avatar.load(avatar), None, film, progress)
         return ""
 
     yield from _watched(work)
-
-
-def turntable_seconds(avatar: str, video: str, film: Film) -> int:
-    """How long `turntable` takes a GPU at most."""
-    return 5 + _drawing_seconds(film.turn_frames, film)
 
 
 def animate(avatar: str, motion: str, video: str, film: Film) -> Events:
@@ -132,15 +139,10 @@ def animate(avatar: str, motion: str, video: str, film: Film) -> Events:
     def work(progress: Progress) -> str:
         person = Avatar.load(avatar)
         moves, notice = _moves(person, motion, film)
-        write_film(video, shelf().first.device, person, moves, film, progress)
+        write_film(video, drawing_device(shelf().first.device), person, moves, film, progress)
         return notice
 
     yield from _watched(work)
-
-
-def animate_seconds(avatar: str, motion: str, video: str, film: Film) -> int:
-    """How long `animate` takes a GPU at most."""
-    return 5 + _drawing_seconds(film.most_frames, film)
 
 
 def write_file(avatar: str, format: str, motion: str | None, still: bool, file: str, film: Film) -> Events:  # noqa: A002
@@ -167,11 +169,6 @@ def write_file(avatar: str, format: str, motion: str | None, still: bool, file: 
     yield from _watched(work)
 
 
-def write_file_seconds(avatar: str, format: str, motion: str | None, still: bool, file: str, film: Film) -> int:  # noqa: A002
-    """How long `write_file` takes a GPU at most."""
-    return 10 + (_drawing_seconds(film.most_frames, film) if FORMATS[format].moves else 0)
-
-
 def finished(events: Iterator[Event]) -> str:
     """Let work run to its end, and give its notice.
 
@@ -196,10 +193,6 @@ def _moves(person: Avatar, motion: str, film: Film) -> tuple[Motion, str]:
     return part, f"The motion is long: its first {film.most_seconds:g} seconds were taken."
 
 
-def _drawing_seconds(frames: int, film: Film) -> int:
-    return round(2 + 0.02 * frames * (film.size / 512) ** 2)
-
-
 def _watched(work: Callable[[Progress], str]) -> Events:
     """Run work in a thread, and hand on what it reports."""
     steps: SimpleQueue[Step] = SimpleQueue()
@@ -212,7 +205,7 @@ def _watched(work: Callable[[Progress], str]) -> Events:
 
     last = Step("preprocess", 0, 1)
     with ThreadPoolExecutor(1, "nopo-work") as pool:
-        outcome = pool.submit(work, progress)
+        outcome = pool.submit(copy_context().run, work, progress)  # ZeroGPU asks whose request it is
         try:
             while not (outcome.done() and steps.empty()):
                 try:
