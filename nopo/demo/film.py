@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import torch
 
 from nopo import show
 from nopo.avatar import Avatar
 from nopo.errors import NopoError
-from nopo.export.video import write_mp4
+from nopo.export.moving import MOVING, moving_writer
 from nopo.framing import Framing
 from nopo.motion import Motion
 from nopo.progress import Progress
@@ -36,6 +36,7 @@ class Film:
         fps: frames a second; one of `RATES`.
         turn_seconds: how long one turn around the avatar takes.
         background: "#rrggbb", or "rgba(r, g, b, a)" as colour pickers write it.
+        clear: no background, in files that can do without one.
         framing: one of `FRAMINGS`.
         elevation_deg: positive looks down from above.
         most_seconds: motions are cut there.
@@ -47,6 +48,7 @@ class Film:
     background: str = PAPER
     framing: Framing = "whole"
     elevation_deg: float = 5.0
+    clear: bool = False
     most_seconds: float = 30.0
 
     @property
@@ -58,11 +60,6 @@ class Film:
     def most_frames(self) -> int:
         """Frames of the longest motion."""
         return round(self.most_seconds * self.fps)
-
-    @property
-    def rgb(self) -> tuple[float, float, float]:
-        """The background, sRGB in [0, 1]."""
-        return parse_colour(self.background)
 
 
 def film_of(
@@ -89,7 +86,8 @@ def film_of(
     if not -60 <= elevation_deg <= 60:
         raise NopoError("The camera looks from -60 to 60 degrees.")
     parse_colour(background)
-    return Film(int(size), int(fps), float(turn_seconds), background, cast(Framing, framing), float(elevation_deg))
+    shown = cast(Framing, framing)
+    return Film(int(size), int(fps), float(turn_seconds), background, shown, float(elevation_deg))
 
 
 def parse_colour(text: str) -> tuple[float, float, float]:
@@ -110,17 +108,28 @@ def parse_colour(text: str) -> tuple[float, float, float]:
 def write_film(
     path: str | Path, device: torch.device, avatar: Avatar, motion: Motion | None, film: Film, progress: Progress
 ) -> None:
-    """Draw and encode the avatar in motion, or turning once when there is no motion."""
-    on_device = avatar.to(device)
-    background, framing, elevation = film.rgb, film.framing, film.elevation_deg
+    """Draw and encode the avatar in motion, or turning once when there is no motion.
+
+    Args:
+        path: its end says what kind of file.
+        device: to draw on.
+        avatar: who.
+        motion: what to do.
+        film: how it looks; kinds of files without transparency have its background.
+        progress: told each picture.
+    """
+    path = Path(path)
+    clear = film.clear and MOVING[path.suffix].transparent
+    look: dict[str, Any] = {
+        "size": film.size,
+        "background": None if clear else parse_colour(film.background),
+        "framing": film.framing,
+        "elevation_deg": film.elevation_deg,
+        "progress": progress,
+    }
+    person = avatar.to(device)
     if motion is None:
-        frames = show.turntable(
-            on_device, size=film.size, frames=film.turn_frames, background=background, framing=framing,
-            elevation_deg=elevation, progress=progress,
-        )  # fmt: skip
+        frames, fps = show.turntable(person, frames=film.turn_frames, **look), float(film.fps)
     else:
-        frames = show.animate(
-            on_device, motion, size=film.size, background=background, framing=framing, elevation_deg=elevation,
-            progress=progress,
-        )  # fmt: skip
-    write_mp4(path, frames, film.fps if motion is None else motion.fps, crf=20)
+        frames, fps = show.animate(person, motion, **look), motion.fps
+    moving_writer(path, clear)(path, frames, fps)

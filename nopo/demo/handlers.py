@@ -4,202 +4,331 @@ from __future__ import annotations
 
 import atexit
 import logging
-from html import escape
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from nopo.avatar import Avatar
-from nopo.demo.look import BACKDROP
+from nopo.demo import work
+from nopo.demo.film import film_of
+from nopo.demo.report import WAITING, Report, said
 from nopo.demo.shelf import Shelf, about
+from nopo.demo.shots import Desk, Shot, canvas, status
 from nopo.demo.visits import Visit, Visits
 from nopo.errors import Cancelled, NopoError
-from nopo.export.video import write_mp4
-from nopo.motions import load_motion, names
-from nopo.pipeline import Pipeline
-from nopo.progress import Progress
+from nopo.export.formats import FORMATS
+from nopo.motions import names
+from nopo.preprocess.matte import CHOICES
+from nopo.views import MAX_VIEWS
 
 LOGGER = logging.getLogger(__name__)
 
-FPS = 30
-SIZES = (256, 384, 512, 768)
-SAYS = {"preprocess": "Finding the person", "encode": "Making the avatar", "render": "Drawing"}
-READY = "Look at the cut-outs: is all of the person there, and nothing else? Then make the avatar."
+SHOWN_EVERY_S = 0.2
+STOPPED = "Stopped. What was not finished is gone."
+MAKE_FIRST = "Make an avatar first."
 
 
 class Handlers:
-    """The functions behind the page, on one loaded pipeline and on those that are loaded when they are chosen."""
+    """The functions behind the page. `look` is always what `nopo.demo.film.film_of` takes, in its order.
 
-    def __init__(self, pipeline: Pipeline) -> None:
-        self.pipeline = pipeline
-        self.shelf = Shelf(pipeline)
+    Gradio gives requests and events to the parameters of these types, which therefore come first.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
         self.visits = Visits()
         atexit.register(self.visits.end_all)
 
-    def choose(self, model: str, request: gr.Request) -> str:
-        """Take another model; its photos are framed differently, so they are to be cut out again.
+    # Photos and cut-outs
 
-        Args:
-            model: name of one that the page offers.
-            request: given by Gradio.
-
-        Returns:
-            How many photos it wants, and its licence.
-        """
+    def choose(self, model: str, request: gr.Request) -> tuple[str, str]:
+        """Take another model: what it wants, its licence, and what that means for the photos."""
+        visit = self._visit(request)
         try:
             card = self.shelf.card(model)
         except NopoError as error:
-            return _told(error, outputs=1)
-        visit = self._begin(request)
-        visit.model, visit.views = model, None
-        return about(card)
+            raise gr.Error(str(error), print_exception=False) from error
+        visit.model = model
+        return about(card), self._status(visit, len(visit.shots))
 
-    def mattes(
-        self,
-        photos: list[tuple[str, Any]] | None,
-        matting: str,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio finds its progress by this default)
-    ) -> tuple[list[np.ndarray], str]:
-        """Cut the person out of each photo.
+    def take(
+        self, photos: list[tuple[str, Any]] | None, matting: str, request: gr.Request
+    ) -> Generator[tuple[Any, ...], None, None]:
+        """Cut the person out of each new photo; those that were there keep their cut-outs.
 
-        Args:
-            photos: 1 to 8 photos of one person.
-            matting: the matting model: "auto", "u2netp" or "none" for photos that are cut out already.
-            request: given by Gradio.
-            progress: given by Gradio.
-
-        Returns:
-            The cut-outs, and what to do next.
+        Yields:
+            The cut-outs, what to do next, the panel to put one right (closed).
         """
         visit = self._begin(request)
-        visit.views = None
-        if not photos:
-            return [], ""
-        model = visit.model or self.pipeline.card.name
+        visit.opened = None
+        paths = [path for path, _ in photos or []]
+        before, visit.shots = visit.shots, []
+        desk = Desk(visit.new_file)
+        for number, path in enumerate(paths[:MAX_VIEWS], 1):
+            known = next((shot for shot in before if shot.photo == path), None)
+            if known is not None:
+                before.remove(known)
+            else:
+                yield self._gallery(visit), f"Looking at photo {number} of {len(paths[:MAX_VIEWS])}…", _closed()
+                known = desk.make(path, number, _matting(matting))
+            visit.shots.append(known)
+        yield self._gallery(visit), self._status(visit, len(paths)), _closed()
+
+    def take_again(self, matting: str, request: gr.Request) -> Generator[tuple[Any, ...], None, None]:
+        """Cut all photos out by another matting model; outputs as of `take`."""
+        visit = self._begin(request)
+        photos = [(shot.photo, None) for shot in visit.shots]
+        visit.shots = []
+        yield from self.take(photos, matting, request)
+
+    def open(self, chosen: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
+        """Open the panel for the cut-out that was pressed: panel, its title, the canvas, the matting model."""
+        visit = self._visit(request)
+        if not isinstance(chosen.index, int) or not 0 <= chosen.index < len(visit.shots):
+            return _closed(), gr.skip(), gr.skip(), gr.skip()
+        visit.opened = chosen.index
+        shot = visit.shots[chosen.index]
+        matting = shot.matting if shot.matting in CHOICES else "auto"
+        return gr.update(visible=True), *self._drawable(visit), gr.update(value=matting)
+
+    def close(self, request: gr.Request) -> Any:
+        """Close the panel."""
+        self._visit(request).opened = None
+        return _closed()
+
+    def cut_again(self, matting: str, request: gr.Request) -> tuple[Any, ...]:
+        """Cut the opened photo out by another matting model: cut-outs, what to do next, title, canvas."""
+        visit, shot, number = self._opened(request)
+        return self._mended(visit, Desk(visit.new_file).make(shot.photo, number, _matting(matting)))
+
+    def use_mask(self, mask: str | None, request: gr.Request) -> tuple[Any, ...]:
+        """Take a picture as the mask of the opened photo; outputs as of `cut_again`."""
+        visit, shot, number = self._opened(request)
+        if mask is None:
+            return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         try:
-            pipeline = self.shelf.take(model)
-            wanted = pipeline.card.views
-            paths = [path for path, _ in photos][:wanted]
-            seen = pipeline.preprocess(paths, matting=matting, progress=_reporter(progress, visit))
+            return self._mended(visit, Desk(visit.new_file).with_mask(shot, number, mask, "mask"))
         except NopoError as error:
-            return [], f"**{error}**"
-        visit.views, visit.framed_for = seen.views, model
-        fits = wanted is None or wanted == len(photos)
-        return seen.cutouts(), READY if fits else f"{READY} This model was trained for {pipeline.card.photos}."
+            raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
 
-    def reconstruct(
-        self,
-        size: int,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[str, str, str]:
-        """Make the avatar of the photos that were cut out, and its turntable.
-
-        Args:
-            size: side of the video in pixels.
-            request: given by Gradio.
-            progress: given by Gradio.
-
-        Returns:
-            The turntable video, the same to be saved, and the avatar's file.
-        """
-        visit = self._begin(request)
+    def use_drawing(self, drawn: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+        """Take what was drawn as the mask of the opened photo; outputs as of `cut_again`, and the panel, closed."""
+        visit, shot, number = self._opened(request)
+        drawing = getattr(drawn, "mask", "")
         try:
-            if visit.views is None:
+            mended = Desk(visit.new_file).with_drawing(shot, number, str(drawing))
+        except NopoError as error:
+            raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
+        cutouts, told, *_ = self._mended(visit, mended)
+        visit.opened = None
+        return cutouts, told, gr.skip(), gr.skip(), _closed()
+
+    def drop(self, request: gr.Request) -> tuple[Any, ...]:
+        """Take the opened photo away: photos, cut-outs, what to do next, panel (closed)."""
+        visit, shot, _ = self._opened(request)
+        visit.shots.remove(shot)
+        visit.opened = None
+        photos = [(each.photo, None) for each in visit.shots]
+        return photos or None, self._gallery(visit), self._status(visit, len(photos)), _closed()
+
+    # Avatar, motions, files
+
+    def reconstruct(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Make the avatar of the cut-outs, and its turntable: progress, video, its file, the avatar's file, viewer."""
+        visit = self._begin(request)
+        used = [shot for shot in visit.shots if shot.mask is not None]
+        video, avatar = visit.new_file(".mp4"), visit.new_file(".safetensors")
+
+        def events() -> work.Events:
+            if not used:
                 raise NopoError("Add a photo first, and wait for its cut-out.")
-            report = _reporter(progress, visit)
-            avatar = self.shelf.take(visit.framed_for).encode(visit.views, progress=report)
-            frames = self.pipeline.turntable(
-                avatar, size=_size(size), frames=3 * FPS, background=BACKDROP, progress=report
-            )
-            video = str(write_mp4(visit.folder / "turntable.mp4", frames, FPS))
-            avatar.save(visit.avatar)
-            visit.moved = False
-            return video, video, str(visit.avatar)
-        except NopoError as error:
-            return _told(error, outputs=3)
+            photos, masks = [shot.photo for shot in used], [str(shot.mask) for shot in used]
+            return work.reconstruct(photos, masks, self._model(visit), str(avatar), str(video), film_of(*look))
 
-    def animate(
-        self,
-        motion: str,
-        size: int,
-        request: gr.Request,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008
-    ) -> tuple[str, str]:
-        """Move the avatar that was made.
+        for html, done in self._watch(visit, events, ("preprocess", "encode", "render")):
+            if done:
+                visit.avatar = avatar
+                visit.moved = False
+                yield html, str(video), str(video), str(avatar), None
+            else:
+                yield html, gr.skip(), gr.skip(), gr.skip(), gr.skip()
 
-        Args:
-            motion: name of a built-in motion.
-            size: side of the video in pixels.
-            request: given by Gradio.
-            progress: given by Gradio.
-
-        Returns:
-            The video, and the same to be saved.
-        """
+    def turn(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Draw the turntable again, with other settings: progress, video, its file."""
         visit = self._begin(request)
-        try:
-            if motion not in names():  # never a path: the server's files are not the visitor's
-                raise NopoError(f"There is no motion of that name; choose one of {', '.join(names())}.")
-            if not visit.avatar.is_file():
-                raise NopoError("Make an avatar first.")
-            avatar = Avatar.load(visit.avatar)
-            moves = load_motion(motion, rest_joints=avatar.rest_joints, fps=FPS)
-            report = _reporter(progress, visit)
-            frames = self.pipeline.animate(avatar, moves, size=_size(size), background=BACKDROP, progress=report)
-            video = str(write_mp4(visit.folder / f"{motion}.mp4", frames, FPS))
-            visit.moved = True
-            return video, video
-        except NopoError as error:
-            return _told(error, outputs=2)
+        video = visit.new_file(".mp4")
+
+        def events() -> work.Events:
+            return work.turntable(self._avatar(visit), str(video), film_of(*look))
+
+        for html, done in self._watch(visit, events, ("render",)):
+            yield (html, str(video), str(video)) if done else (html, gr.skip(), gr.skip())
+
+    def by_hand(self, request: gr.Request) -> str | None:
+        """The avatar for the viewer, when its tab is opened."""
+        from nopo.export.preview import write_preview
+
+        visit = self._visit(request)
+        if not visit.has_avatar:
+            return None
+        path = visit.new_file(".ply")
+        write_preview(Avatar.load(self._avatar(visit)), path)
+        return str(path)
+
+    def pick(self, chosen: gr.SelectData, request: gr.Request) -> None:
+        """Note the built-in motion that was pressed."""
+        known = names()
+        if isinstance(chosen.index, int) and 0 <= chosen.index < len(known):
+            self._visit(request).motion = known[chosen.index]
+
+    def bring(self, motion: str | None, request: gr.Request) -> None:
+        """Note the visitor's own motion."""
+        if motion is not None:
+            self._visit(request).motion = motion
+
+    def again(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Animate by the motion that was chosen last: progress, video, its file."""
+        visit = self._begin(request)
+        motion = visit.motion or names()[1]
+        video = visit.new_file(".mp4")
+
+        def events() -> work.Events:
+            return work.animate(self._avatar(visit), motion, str(video), film_of(*look))
+
+        for html, done in self._watch(visit, events, ("render",), echo=motion):
+            if done:
+                visit.moved = True
+            yield (html, str(video), str(video)) if done else (html, gr.skip(), gr.skip())
+
+    def write(
+        self, request: gr.Request, kind: str, holds: str, moment: float, clear: bool, *look: Any
+    ) -> Generator[tuple[Any, ...], None, None]:
+        """Make a file for other programs: progress, the file."""
+        visit = self._begin(request)
+
+        def events() -> work.Events:
+            if kind not in FORMATS:
+                raise NopoError("Choose one of the formats.")
+            film = replace(film_of(*look), clear=clear)
+            motion = None if holds == "t" else visit.motion or names()[1]
+            part = min(max(float(moment), 0.0), 1.0) if holds == "pose" else None
+            return work.write_file(self._avatar(visit), kind, motion, part, str(file), film)
+
+        name = Path(visit.motion).stem if visit.motion in names() else "motion"
+        suffix = FORMATS[kind].suffix if kind in FORMATS else ""
+        folder = visit.new_file("")
+        folder.mkdir()
+        file = folder / f"{name if holds == 'motion' else 'avatar'}{suffix}"
+        for html, done in self._watch(visit, events, (), echo=visit.motion):
+            yield (html, gr.update(value=str(file), visible=True)) if done else (html, gr.update(visible=False))
+
+    # What every step needs
 
     def states(self, request: gr.Request) -> list[dict[str, Any]]:
-        """What can be pressed and seen now: make, move, stop, the avatar's files, the animation's, the animation."""
-        visit = self.visits.of(request.session_hash)
-        made = visit.avatar.is_file()
+        """What can be pressed and seen now; see `nopo.demo.wire`."""
+        visit = self._visit(request)
+        ready, made = any(shot.mask is not None for shot in visit.shots), visit.has_avatar
         return [
-            gr.update(interactive=visit.views is not None),
-            gr.update(interactive=made),
-            gr.update(visible=False),
-            gr.update(visible=made),
+            gr.update(interactive=ready),
+            *[gr.update(interactive=made)] * 4,
+            *[gr.update(visible=False)] * 3,
+            *[gr.update(visible=made)] * 2,
             gr.update(visible=made and visit.moved),
             gr.skip() if visit.moved else gr.update(value=None),
         ]
 
     def stop(self, request: gr.Request) -> None:
         """Stop what is being made for this visitor."""
-        self.visits.of(request.session_hash).stop()
+        self._visit(request).stop()
 
     def leave(self, request: gr.Request) -> None:
         """The page was closed: stop, and remove the visitor's files."""
         self.visits.end(request.session_hash)
 
+    def _visit(self, request: gr.Request) -> Visit:
+        return self.visits.of(request.session_hash)
+
     def _begin(self, request: gr.Request) -> Visit:
-        visit = self.visits.of(request.session_hash)
+        visit = self._visit(request)
         visit.start()
         return visit
 
+    def _model(self, visit: Visit) -> str:
+        return visit.model or self.shelf.first.card.name
 
-def _size(size: int) -> int:
-    if size not in SIZES:
-        raise NopoError(f"Choose a size of {', '.join(map(str, SIZES))} pixels.")
-    return size
+    def _avatar(self, visit: Visit) -> str:
+        if visit.avatar is None or not visit.has_avatar:
+            raise NopoError(MAKE_FIRST)
+        return str(visit.avatar)
+
+    def _opened(self, request: gr.Request) -> tuple[Visit, Shot, int]:
+        visit = self._visit(request)
+        if visit.opened is None or visit.opened >= len(visit.shots):
+            raise gr.Error("Press a cut-out first.", print_exception=False)
+        return visit, visit.shots[visit.opened], visit.opened + 1
+
+    def _mended(self, visit: Visit, shot: Shot) -> tuple[Any, ...]:
+        assert visit.opened is not None  # `_opened` has looked
+        visit.shots[visit.opened] = shot
+        return self._gallery(visit), self._status(visit, len(visit.shots)), *self._drawable(visit)
+
+    def _drawable(self, visit: Visit) -> tuple[str, Any]:
+        assert visit.opened is not None
+        number = visit.opened + 1
+        try:
+            return f"### Photo {number}", canvas(visit.shots[visit.opened], number)
+        except NopoError as error:  # no picture to draw on
+            return f"### Photo {number}\n\n{error}", None
+
+    def _gallery(self, visit: Visit) -> list[tuple[str, str | None]]:
+        return [(str(shot.shown), "left out" if shot.problem else None) for shot in visit.shots]
+
+    def _status(self, visit: Visit, given: int) -> str:
+        return status(visit.shots, self.shelf.card(self._model(visit)).views, given)
+
+    def _watch(
+        self, visit: Visit, begin: Any, stages: Sequence[str], echo: str = ""
+    ) -> Generator[tuple[str, bool], None, None]:
+        """Follow work; yields the progress as HTML, and True with the last one if it came to its end.
+
+        Args:
+            visit: whose wish to stop is heard.
+            begin: gives the events, or raises what is wrong with the wish.
+            stages: names of the stages to come.
+            echo: path of the visitor's file, whose made-up name no message should show.
+        """
+        report, shown = Report(stages), 0.0
+        yield WAITING, False
+        try:
+            with closing(begin()) as events:
+                for event in events:
+                    visit.check()
+                    if isinstance(event, work.Failed):
+                        raise (Cancelled if event.stopped else NopoError)(event.sentence)
+                    if isinstance(event, work.Made):
+                        yield report.end(event.notice), True
+                        return
+                    html = report.take(event)
+                    if time.monotonic() - shown > SHOWN_EVERY_S:
+                        shown = time.monotonic()
+                        yield html, False
+        except Cancelled:
+            yield said(STOPPED), False
+        except NopoError as error:
+            sentence = str(error)
+            if echo and echo not in names():
+                sentence = sentence.replace(Path(echo).name, "Your file")
+            yield said(sentence, failed=True), False
 
 
-def _reporter(progress: gr.Progress, visit: Visit) -> Progress:
-    def report(stage: str, done: int, total: int) -> None:
-        visit.check()
-        progress((done, total), desc=SAYS[stage])
-
-    return report
+def _closed() -> dict[str, Any]:
+    return gr.update(visible=False)
 
 
-def _told(error: NopoError, outputs: int) -> Any:
-    """Expected trouble becomes a message on the page, which keeps what it showed; a wish to stop is no trouble."""
-    if isinstance(error, Cancelled):
-        gr.Info("Stopped. What was not finished is gone.", duration=4)
-        return [gr.skip()] * outputs
-    # shown as HTML, and a file's name may be anything
-    raise gr.Error(escape(str(error)), title="That did not work", print_exception=False) from error
+def _matting(matting: str) -> str:
+    return matting if matting in CHOICES else "auto"

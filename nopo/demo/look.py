@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from html import escape
+
 import gradio as gr
+
+from nopo.models import Model
 
 CLAY = (
     "#fdf4ef", "#fae5da", "#f4c9b3", "#eba685", "#e0835a", "#c9623a", "#ab4c29", "#8a3c21", "#6d311d", "#55281a",
@@ -21,11 +26,25 @@ HEADER = """
 </header>
 """
 
-FOOTER = """
+CONSENT = """
+<p class="consent">Only use photos of yourself, or of people who agree to it. They stay on the machine that runs this
+page and are deleted when you leave, copies at the latest 70 minutes later.</p>
+"""
+
+MOTION_FILES = """
+<p class="note">Yours may be an AMASS or SMPL-X .npz, a .bvh of any skeleton, or SMPL-X frames in .json or .zip.
+The first 30 seconds are used.</p>
+"""
+
+
+def footer(cards: Sequence[Model]) -> str:
+    """Licences of what the page uses."""
+    models = ", ".join(f"<b>{escape(card.name)}</b> ({escape(card.licence)})" for card in cards)
+    return f"""
 <footer class="small-print">
-  <p>Photos and results stay on the machine that runs this page. They are deleted: the results when you leave, all the
-  rest within about an hour. Only upload photos of people who agree to it.</p>
-  <p>Model: <b>{model}</b> ({licence}). Cut-outs: U²-Net (Apache-2.0). Body: Anny, MakeHuman (Apache-2.0, CC0).</p>
+  <p>{"Models" if len(cards) > 1 else "Model"}: {models}. Cut-outs: U²-Net (Apache-2.0), unless another is chosen.
+  Body: Anny (Apache-2.0), MakeHuman (CC0). The people of the examples are invented.</p>
+  <p>Your photos and results are kept for you alone, in a folder of your visit, and used for nothing else.</p>
 </footer>
 """
 
@@ -64,9 +83,6 @@ def theme() -> gr.themes.Base:
     )
 
 
-BACKDROP = (0.945, 0.937, 0.922)
-"""Behind the avatar, sRGB: light enough for white clothes to show, and the same in light and dark."""
-
 FIGURE = (
     "url(\"data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 64 96' fill='none' "
     "stroke='%23a59e93' stroke-width='5' stroke-linecap='round'%3E%3Ccircle cx='32' cy='14' r='7' fill='%23a59e93'/%3E"
@@ -74,7 +90,7 @@ FIGURE = (
 )
 
 CSS = """
-.gradio-container { max-width: 1180px !important; margin: 0 auto !important; }
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
 .gradio-container .main { min-width: 0; width: 100%; box-sizing: border-box; }
 .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
 .html-container { padding: 0 !important; }
@@ -84,19 +100,20 @@ CSS = """
 .masthead span { color: var(--body-text-color-subdued); display: block; font-size: 15px; }
 .step { display: flex; gap: 12px; align-items: flex-start; padding: 8px 0 0; }
 .step > span { flex: none; width: 28px; height: 28px; border-radius: 50%; display: grid; place-items: center;
-  background: var(--primary-500); color: white; font-weight: 600; font-size: 15px; }
+  background: var(--primary-600); color: white; font-weight: 600; font-size: 15px; }
 .step h2 { font-size: 18px; line-height: 28px; font-weight: 600; margin: 0; }
 .step p { margin: 0; color: var(--body-text-color-subdued); font-size: 14px; }
+.consent, .note { margin: 0; color: var(--body-text-color-subdued); font-size: 13px; }
 
 #photos > label, #photos .block-label, #photos [data-testid="block-label"] { display: none; }
 #photos button .wrap { font-size: 0; gap: 6px; }
 #photos button .wrap .or { display: none; }
 #photos button .wrap::after { content: "Drop photos here, or click"; font-size: 16px; }
 #examples { border-width: 0 !important; background: none; }
-#examples, #examples .gallery-container, #examples .grid-wrap {
+#examples, #examples .gallery-container, #examples .grid-wrap, #motions .gallery-container, #motions .grid-wrap {
   height: auto !important; min-height: 0 !important; max-height: none; padding: 0; overflow: visible; }
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
-#photos .thumbnail-lg, #mattes .thumbnail-lg, #examples .thumbnail-lg { aspect-ratio: 3 / 4; }
+#photos .thumbnail-lg, #mattes .thumbnail-lg, #examples .thumbnail-lg, #motions .thumbnail-lg { aspect-ratio: 3 / 4; }
 #examples::before { content: "Or take an example:"; display: block; font-size: 14px; padding: 2px 0 8px;
   color: var(--body-text-color-subdued); }
 #mattes .empty, #turntable .empty, #animation .empty {
@@ -110,15 +127,55 @@ CSS = """
 #mattes img { background: repeating-conic-gradient(#d9d6d1 0 25%, #f1efec 0 50%) 0 0 / 16px 16px; }
 #turntable video, #animation video { background: #f1efeb; }
 
-#motion .wrap { gap: 8px; }
-#motion label { border-radius: 999px; }
+#motions { border-width: 0 !important; background: none; }
+#motions .grid-container { grid-template-columns: repeat(7, minmax(0, 1fr)) !important; gap: 8px; }
+#motions .thumbnail-lg { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); }
+#motions .thumbnail-lg:hover { border-color: var(--primary-400); }
+#motions .thumbnail-lg.selected { border-color: var(--primary-500); box-shadow: 0 0 0 1px var(--primary-500); }
+#motions .caption-label { background: none; color: var(--body-text-color-subdued); font-size: 12px; padding: 0;
+  left: 0; right: 0; bottom: 3px; max-width: none; text-align: center; border: 0; }
+.gradio-container:has(.progress.running) #motions { pointer-events: none; opacity: 0.55; }
+
+#fix { padding: 14px; gap: 12px; border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg);
+  background: var(--block-background-fill); }
+#fix h3 { margin: 0; }
+#fix-title { min-height: 0; }
 #status { min-height: 24px; }
 #status strong { color: var(--primary-600); }
 .dark #status strong { color: var(--primary-300); }
+
+.progress { list-style: none; margin: 2px 0; padding: 0; display: grid; gap: 7px; font-size: 14px; }
+.progress li { display: grid; grid-template-columns: 150px 1fr auto; gap: 12px; align-items: center; margin: 0; }
+.progress b { font-weight: 500; }
+.progress i { height: 4px; border-radius: 2px; background: var(--border-color-primary); overflow: hidden; }
+.progress i::before { content: ""; display: block; height: 100%; width: 0; background: var(--primary-500);
+  border-radius: 2px; }
+.progress .done i::before { width: 100%; background: var(--primary-300); }
+.progress .now i::before { width: 30%; animation: nopo-slide 1.3s ease-in-out infinite alternate; }
+.progress .now[style] i::before { width: var(--part); animation: none; transition: width 0.2s linear; }
+.progress span { font-variant-numeric: tabular-nums; color: var(--body-text-color-subdued); min-width: 44px;
+  text-align: right; }
+.progress .later { opacity: 0.5; }
+@keyframes nopo-slide { from { transform: translateX(0); } to { transform: translateX(233%); } }
+@keyframes nopo-breathe { from { opacity: 0.25; } to { opacity: 0.85; } }
+.gradio-container:has(#making .running) #turntable .empty::before,
+.gradio-container:has(#moving .running) #animation .empty::before {
+  animation: nopo-breathe 0.9s ease-in-out infinite alternate; }
+.gradio-container:has(#making .running) #turntable video,
+.gradio-container:has(#moving .running) #animation video { opacity: 0.45; }
+@media (prefers-reduced-motion: reduce) { .progress i::before, .empty::before { animation: none !important; } }
+.said { margin: 2px 0; font-size: 14px; }
+.said.failed { padding: 9px 12px; border-radius: 8px; background: var(--primary-50); color: var(--primary-800);
+  border-left: 3px solid var(--primary-600); }
+.dark .said.failed { background: var(--primary-950); color: var(--primary-200); }
+#about-kind p { margin: 2px 0 0; font-size: 14px; color: var(--body-text-color-subdued); }
+
 .small-print { margin: 20px 0 8px; padding-top: 14px; border-top: 1px solid var(--border-color-primary);
   color: var(--body-text-color-subdued); font-size: 13px; }
-.small-print p { margin: 0 0 6px; max-width: 90ch; }
+.small-print p { margin: 0 0 6px; max-width: 100ch; }
 @media (max-width: 640px) {
   .masthead h1 { font-size: 38px; } .masthead p { font-size: 16px; }
+  #motions .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+  .progress li { grid-template-columns: 132px 1fr auto; gap: 8px; }
 }
 """.replace("FIGURE", FIGURE)

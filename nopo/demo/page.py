@@ -1,24 +1,38 @@
-"""The page: in the order that a person thinks, photos, cut-outs, avatar, motion."""
+"""The page: in the order that a person thinks, photos, cut-outs, avatar, motion, files."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from nopo.demo import look
+from nopo.demo import look, work
+from nopo.demo.api import add_endpoints
+from nopo.demo.brush import brush
 from nopo.demo.examples import example_people
-from nopo.demo.handlers import SIZES, Handlers
+from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, Film
+from nopo.demo.handlers import Handlers
 from nopo.demo.shelf import Shelf, about
+from nopo.demo.wire import wire
+from nopo.export.formats import FORMATS
 from nopo.motions import names
 from nopo.pipeline import Pipeline
 from nopo.views import MAX_VIEWS
 
 QUEUE = 24
 CACHE_CHECKED_EVERY_S, CACHE_KEPT_S = 600, 3600
-MATTING = [("best that is here", "auto"), ("U²-Net, small", "u2netp"), ("none: photos are cut out", "none")]
-QUIETLY: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+PREVIEWS = Path(__file__).with_name("previews")
+MATTING = [
+    ("best that is here", "auto"),
+    ("U²-Net, small and quick", "u2netp"),
+    ("U²-Net for people", "u2net_human_seg"),
+    ("IS-Net", "isnet-general-use"),
+    ("BiRefNet portrait, slow and fine", "birefnet-portrait"),
+    ("none: photos are cut out", "none"),
+]
+FRAMING_WORDS = {"whole": "whole body", "half": "upper body", "head": "head"}
 
 
 @dataclass(frozen=True)
@@ -27,48 +41,85 @@ class Parts:
 
     photos: gr.Gallery
     examples: gr.Gallery
-    matting: gr.Dropdown
-    model: gr.Radio
-    about_model: gr.Markdown
-    size: gr.Dropdown
     mattes: gr.Gallery
     status: gr.Markdown
+    fix: gr.Column
+    fix_title: gr.Markdown
+    canvas: gr.HTML
+    fix_matting: gr.Dropdown
+    mask: gr.UploadButton
+    drop: gr.Button
+    close: gr.Button
     make: gr.Button
-    stop: gr.Button
+    stop_making: gr.Button
+    making: gr.HTML
+    model: gr.Radio
+    about_model: gr.Markdown
+    matting: gr.Dropdown
+    stage: gr.Tabs
     turntable: gr.Video
+    by_hand: gr.Tab
+    viewer: gr.Model3D
     avatar_files: gr.Row
     save_turntable: gr.DownloadButton
     save_avatar: gr.DownloadButton
-    motion: gr.Radio
-    move: gr.Button
+    size: gr.Dropdown
+    fps: gr.Dropdown
+    turn_seconds: gr.Slider
+    background: gr.ColorPicker
+    framing: gr.Radio
+    elevation: gr.Slider
+    turn: gr.Button
+    motions: gr.Gallery
+    own_motion: gr.UploadButton
+    again: gr.Button
+    stop_moving: gr.Button
+    moving: gr.HTML
     animation: gr.Video
     animation_files: gr.Row
     save_animation: gr.DownloadButton
+    kind: gr.Dropdown
+    about_kind: gr.HTML
+    holds: gr.Radio
+    moment: gr.Slider
+    clear: gr.Checkbox
+    write: gr.Button
+    stop_writing: gr.Button
+    writing: gr.HTML
+    file: gr.DownloadButton
 
 
 def build(pipeline: Pipeline) -> gr.Blocks:
     """The page on a loaded pipeline, to be launched with `look.theme()` and `look.CSS`."""
-    handlers = Handlers(pipeline)
+    handlers = Handlers(work.open_shop(pipeline))
     kept = (CACHE_CHECKED_EVERY_S, CACHE_KEPT_S)
     with gr.Blocks(title="nopo", analytics_enabled=False, delete_cache=kept) as page:
         gr.HTML(look.HEADER)
+        parts: dict[str, Any] = {}
         with gr.Row(equal_height=False):
             with gr.Column(scale=5, min_width=320):
-                left = {**_photos(handlers.shelf), **_mattes()}
+                parts |= {**_photos(), **_mattes(), **_make(), **_model(handlers.shelf)}
             with gr.Column(scale=6, min_width=320):
-                right = {**_avatar(), **_motion()}
-        gr.HTML(look.FOOTER.format(model=pipeline.card.name, licence=pipeline.card.licence))
-        _wire(Parts(**left, **right), handlers)
+                parts |= {**_avatar(), **_look()}
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=6, min_width=320):
+                parts |= _motions()
+            with gr.Column(scale=5, min_width=320):
+                parts |= _animation()
+        parts |= _files()
+        gr.HTML(look.footer(handlers.shelf.cards()))
+        wire(Parts(**parts), handlers)
+        add_endpoints(handlers)
         page.unload(handlers.leave)
     page.queue(max_size=QUEUE, default_concurrency_limit=1)
     return page
 
 
-def _photos(shelf: Shelf) -> dict[str, Any]:
+def _photos() -> dict[str, Any]:
     gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body. One from the front works best."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
-        columns=4, height=180, object_fit="contain", fit_columns=False,
+        sources=["upload", "webcam", "clipboard"], columns=4, height=190, object_fit="contain", fit_columns=False,
     )  # fmt: skip
     people = example_people()
     examples = gr.Gallery(
@@ -76,103 +127,140 @@ def _photos(shelf: Shelf) -> dict[str, Any]:
         label="Examples", elem_id="examples", show_label=False, interactive=False, allow_preview=False, buttons=[],
         columns=5, object_fit="cover", visible=bool(people),
     )  # fmt: skip
-    cards = shelf.cards()
-    with gr.Accordion("Settings", open=False):
-        model = gr.Radio(
-            [card.name for card in cards], value=cards[0].name, label="Model", elem_id="model", visible=len(cards) > 1
-        )
-        about_model = gr.Markdown(about(cards[0]), elem_id="about-model", visible=len(cards) > 1)
-        matting = gr.Dropdown(MATTING, value="auto", label="Cut-out by")
-        size = gr.Dropdown(list(SIZES), value=512, label="Side of the videos, pixels")
-    return {
-        "photos": photos, "examples": examples, "model": model, "about_model": about_model, "matting": matting,
-        "size": size,
-    }  # fmt: skip
+    gr.HTML(look.CONSENT)
+    return {"photos": photos, "examples": examples}
 
 
 def _mattes() -> dict[str, Any]:
-    gr.HTML(look.step(2, "Cut-outs", "What will be used of your photos."))
+    gr.HTML(look.step(2, "Cut-outs", "What will be used of your photos. Press one to put it right."))
     mattes = gr.Gallery(
-        label="Cut-outs", elem_id="mattes", show_label=False, interactive=False, format="png", buttons=[],
-        columns=4, height=180, object_fit="contain", fit_columns=False,
+        label="Cut-outs", elem_id="mattes", show_label=False, interactive=False, allow_preview=False, buttons=[],
+        columns=4, height=190, object_fit="contain", fit_columns=False,
     )  # fmt: skip
     status = gr.Markdown(elem_id="status")
-    with gr.Row():
-        make = gr.Button("Make the avatar", variant="primary", size="lg", interactive=False, elem_id="make", scale=3)
-        stop = gr.Button("Stop", variant="secondary", size="lg", visible=False, elem_id="stop", scale=1)
-    return {"mattes": mattes, "status": status, "make": make, "stop": stop}
-
-
-def _avatar() -> dict[str, Any]:
-    gr.HTML(look.step(3, "Avatar", "Seen from all around."))
-    turntable = _video("turntable")
-    with gr.Row(visible=False) as files:
-        save_turntable = gr.DownloadButton("Turntable, .mp4", size="sm")
-        save_avatar = gr.DownloadButton("Avatar, .safetensors", size="sm", elem_id="save-avatar")
+    with gr.Column(visible=False, elem_id="fix") as fix:
+        title = gr.Markdown("### Photo", elem_id="fix-title")
+        canvas = brush()
+        matting = gr.Dropdown(MATTING[:-1], value="auto", label="Or cut out again by", elem_id="fix-matting")
+        with gr.Row():
+            mask = gr.UploadButton("Upload a mask", size="sm", file_types=["image"], elem_id="mask", min_width=110)
+            drop = gr.Button("Remove this photo", size="sm", elem_id="drop", min_width=110)
+            close = gr.Button("Close", size="sm", elem_id="close", min_width=80)
     return {
-        "turntable": turntable, "avatar_files": files, "save_turntable": save_turntable, "save_avatar": save_avatar
+        "mattes": mattes, "status": status, "fix": fix, "fix_title": title, "canvas": canvas, "fix_matting": matting,
+        "mask": mask, "drop": drop, "close": close,
     }  # fmt: skip
 
 
-def _motion() -> dict[str, Any]:
-    gr.HTML(look.step(4, "Motion", "The same avatar moves; nothing is made again."))
-    choices = [(name.replace("-", " "), name) for name in names()]
-    motion = gr.Radio(choices, value=choices[1][1], show_label=False, container=False, elem_id="motion")
-    move = gr.Button("Animate", variant="primary", interactive=False, elem_id="move")
-    animation = _video("animation")
+def _make() -> dict[str, Any]:
+    with gr.Row():
+        make = gr.Button("Make the avatar", variant="primary", size="lg", interactive=False, elem_id="make", scale=3)
+        stop = gr.Button("Stop", size="lg", visible=False, elem_id="stop-making", scale=1, min_width=90)
+    return {"make": make, "stop_making": stop, "making": gr.HTML(elem_id="making")}
+
+
+def _model(shelf: Shelf) -> dict[str, Any]:
+    cards = shelf.cards()
+    with gr.Accordion("Settings: model and cut-outs", open=False, elem_id="model-settings"):
+        model = gr.Radio([card.name for card in cards], value=cards[0].name, label="Model", elem_id="model")
+        about_model = gr.Markdown(about(cards[0]), elem_id="about-model")
+        matting = gr.Dropdown(
+            MATTING, value="auto", label="Cut-outs by", elem_id="matting",
+            info="All but the small one are downloaded when they are first used.",
+        )  # fmt: skip
+    return {"model": model, "about_model": about_model, "matting": matting}
+
+
+def _avatar() -> dict[str, Any]:
+    gr.HTML(look.step(3, "Avatar", "Watch it turn, or turn it by hand."))
+    with gr.Tabs(selected="turntable", elem_id="stage") as stage:
+        with gr.Tab("Turntable", id="turntable"):
+            turntable = _video("turntable")
+        with gr.Tab("Turn it by hand", id="by-hand") as by_hand:
+            viewer = gr.Model3D(
+                label="Drag to turn, scroll or pinch to come nearer", elem_id="viewer", show_label=True, height=440,
+                interactive=False, clear_color=(0.945, 0.937, 0.922, 1.0), buttons=[],
+            )  # fmt: skip
     with gr.Row(visible=False) as files:
-        save = gr.DownloadButton("Animation, .mp4", size="sm")
-    return {"motion": motion, "move": move, "animation": animation, "animation_files": files, "save_animation": save}
+        save_turntable = gr.DownloadButton("Turntable, .mp4", size="sm", elem_id="save-turntable")
+        save_avatar = gr.DownloadButton("Avatar, .safetensors", size="sm", elem_id="save-avatar")
+    return {
+        "stage": stage, "turntable": turntable, "by_hand": by_hand, "viewer": viewer, "avatar_files": files,
+        "save_turntable": save_turntable, "save_avatar": save_avatar,
+    }  # fmt: skip
+
+
+def _look() -> dict[str, Any]:
+    usual = Film()
+    with gr.Accordion("Settings: videos", open=False, elem_id="video-settings"):
+        with gr.Row():
+            size = gr.Dropdown(list(SIZES), value=usual.size, label="Side, pixels", min_width=100)
+            fps = gr.Dropdown(list(RATES), value=usual.fps, label="Frames a second", min_width=100)
+            seconds = gr.Slider(1, 12, usual.turn_seconds, step=0.5, label="A turn takes, seconds", min_width=160)
+        with gr.Row():
+            background = gr.ColorPicker(PAPER, label="Background", min_width=100)
+            choices = [(FRAMING_WORDS[framing], framing) for framing in FRAMINGS]
+            framing = gr.Radio(choices, value=usual.framing, label="In the picture", min_width=220)
+            elevation = gr.Slider(-30, 60, usual.elevation_deg, step=5, label="Camera looks down, °", min_width=160)
+        turn = gr.Button("Draw the turntable again", size="sm", interactive=False, elem_id="turn")
+    return {
+        "size": size, "fps": fps, "turn_seconds": seconds, "background": background, "framing": framing,
+        "elevation": elevation, "turn": turn,
+    }  # fmt: skip
+
+
+def _motions() -> dict[str, Any]:
+    gr.HTML(look.step(4, "Motion", "Press one: the same avatar moves, nothing is made again."))
+    motions = gr.Gallery(
+        [(str(PREVIEWS / f"{name}.webp"), name.replace("-", " ")) for name in names()],
+        label="Motions", elem_id="motions", show_label=False, interactive=False, allow_preview=False, buttons=[],
+        columns=7, object_fit="contain", height="auto", format="webp",
+    )  # fmt: skip
+    with gr.Row():
+        own = gr.UploadButton(
+            "Upload your motion", size="sm", elem_id="own-motion", file_types=[".npz", ".bvh", ".json", ".zip"],
+            interactive=False, min_width=120,
+        )  # fmt: skip
+        again = gr.Button("Draw it again", size="sm", elem_id="again", interactive=False, min_width=120)
+    gr.HTML(look.MOTION_FILES)
+    return {"motions": motions, "own_motion": own, "again": again}
+
+
+def _animation() -> dict[str, Any]:
+    animation = _video("animation")
+    moving = gr.HTML(elem_id="moving")
+    stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop-moving")
+    with gr.Row(visible=False) as files:
+        save = gr.DownloadButton("Animation, .mp4", size="sm", elem_id="save-animation")
+    return {
+        "animation": animation, "moving": moving, "stop_moving": stop, "animation_files": files, "save_animation": save
+    }  # fmt: skip
+
+
+def _files() -> dict[str, Any]:
+    gr.HTML(look.step(5, "Files", "For viewers, 3D programs, games and film. Metres, y up."))
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=5, min_width=320):
+            choices = [(each.label, each.key) for each in FORMATS.values()]
+            kind = gr.Dropdown(choices, value="ply", label="Format", elem_id="kind", filterable=False)
+            about_kind = gr.HTML(f"<p>{FORMATS['ply'].about}</p>", elem_id="about-kind")
+        with gr.Column(scale=6, min_width=320):
+            holds = gr.Radio([("T-pose", "t"), ("one pose of the motion", "pose")], value="t", label="It shows",
+                             elem_id="holds")  # fmt: skip
+            moment = gr.Slider(0, 1, 0, step=0.01, label="When in the motion, from 0 to 1", visible=False)
+            clear = gr.Checkbox(True, label="Transparent background", visible=False, elem_id="clear")
+    with gr.Row():
+        write = gr.Button("Make the file", variant="primary", interactive=False, elem_id="write", scale=3)
+        stop = gr.Button("Stop", visible=False, elem_id="stop-writing", scale=1, min_width=90)
+        file = gr.DownloadButton("Save it", visible=False, elem_id="file", scale=1, min_width=120)
+    writing = gr.HTML(elem_id="writing")
+    return {
+        "kind": kind, "about_kind": about_kind, "holds": holds, "moment": moment, "clear": clear, "write": write,
+        "stop_writing": stop, "file": file, "writing": writing,
+    }  # fmt: skip
 
 
 def _video(name: str) -> gr.Video:
     return gr.Video(
-        elem_id=name, label=name, show_label=False, interactive=False, autoplay=True, loop=True, height=420, buttons=[]
+        elem_id=name, label=name, show_label=False, interactive=False, autoplay=True, loop=True, height=440, buttons=[]
     )
-
-
-def _wire(parts: Parts, handlers: Handlers) -> None:
-    """Which function each event calls. While work is in progress only "Stop" can be pressed."""
-    states = [parts.make, parts.move, parts.stop, parts.avatar_files, parts.animation_files, parts.animation]
-    matting: dict[str, Any] = {
-        "fn": handlers.mattes,
-        "inputs": [parts.photos, parts.matting],
-        "outputs": [parts.mattes, parts.status],
-        "show_progress_on": [parts.mattes],
-    }
-    changes = [parts.photos.change, parts.matting.change]
-    matted = gr.on(changes, **matting, trigger_mode="always_last", api_name="mattes")
-    # A gallery that the server fills does not say that it changed.
-    taken = parts.examples.select(_take_example, None, [parts.photos], **QUIETLY)
-    example_matted = taken.then(**matting, api_visibility="private")
-    chosen = parts.model.input(handlers.choose, [parts.model], [parts.about_model], api_name="choose", queue=False)
-    chosen_matted = chosen.success(**matting, api_visibility="private")
-    made = parts.make.click(_busy, None, states[:3], **QUIETLY).then(
-        handlers.reconstruct,
-        [parts.size],
-        [parts.turntable, parts.save_turntable, parts.save_avatar],
-        api_name="reconstruct",
-        show_progress_on=[parts.turntable],
-        concurrency_id="draw",
-    )
-    moved = parts.move.click(_busy, None, states[:3], **QUIETLY).then(
-        handlers.animate,
-        [parts.motion, parts.size],
-        [parts.animation, parts.save_animation],
-        api_name="animate",
-        show_progress_on=[parts.animation],
-        concurrency_id="draw",
-    )
-    for work in (matted, example_matted, chosen_matted, made, moved):
-        work.success(handlers.states, None, states, **QUIETLY)
-        work.failure(handlers.states, None, states, **QUIETLY)  # "then" is skipped after a failure (Gradio 6.31)
-    parts.stop.click(handlers.stop, **QUIETLY)
-
-
-def _take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
-    """The photo that was pressed."""
-    return [(list(example_people().values())[chosen.index][0], None)]
-
-
-def _busy() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    return gr.update(interactive=False), gr.update(interactive=False), gr.update(visible=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 import threading
@@ -9,10 +10,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nopo.demo.shots import Shot
 from nopo.errors import Cancelled
-from nopo.views import Views
 
 FORGOTTEN_AFTER_S = 3600.0
+LOOKED_AFTER_EVERY_S = 600.0
 
 
 @dataclass
@@ -21,24 +23,32 @@ class Visit:
 
     Attributes:
         folder: files made for this visitor, removed when the page is closed or after an hour without a visit.
-        views: the photos as the network will see them; None until they are matted.
+        shots: the photos and their cut-outs.
+        opened: which of them is being put right.
+        avatar: file of the avatar that was made last.
         model: the model that was chosen last; empty for the page's own.
-        framed_for: the model that `views` were framed for.
+        motion: name of a built-in motion, or path of the visitor's own, that was chosen last.
         moved: whether the present avatar has been animated.
     """
 
     folder: Path
-    views: Views | None = None
+    shots: list[Shot] = field(default_factory=list)
+    opened: int | None = None
+    avatar: Path | None = None
     model: str = ""
-    framed_for: str = ""
+    motion: str = ""
     moved: bool = False
     last_seen: float = field(default_factory=time.monotonic)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
     @property
-    def avatar(self) -> Path:
-        """The avatar's file, which may not be there yet."""
-        return self.folder / "avatar.safetensors"
+    def has_avatar(self) -> bool:
+        """Whether an avatar has been made."""
+        return self.avatar is not None and self.avatar.is_file()
+
+    def new_file(self, suffix: str) -> Path:
+        """A file of a new name, so that no browser shows an older one in its place."""
+        return self.folder / f"{secrets.token_hex(6)}{suffix}"
 
     def start(self) -> None:
         """Forget earlier wishes to stop."""
@@ -64,10 +74,11 @@ class Visits:
     def __init__(self) -> None:
         self._visits: dict[str, Visit] = {}
         self._lock = threading.Lock()
+        self._ended = threading.Event()
+        threading.Thread(target=self._look_after, daemon=True, name="nopo-visits").start()
 
     def of(self, session: str | None) -> Visit:
         """The visit of a session, begun when it is new."""
-        self._forget_old()
         with self._lock:
             key = session or "local"
             if key not in self._visits:
@@ -86,10 +97,16 @@ class Visits:
 
     def end_all(self) -> None:
         """When the server stops."""
+        self._ended.set()
         for session in list(self._visits):
             self.end(session)
 
-    def _forget_old(self) -> None:
+    def forget_old(self) -> None:
+        """End the visits of those who left without saying so."""
         limit = time.monotonic() - FORGOTTEN_AFTER_S
         for session in [key for key, visit in list(self._visits.items()) if visit.last_seen < limit]:
             self.end(session)
+
+    def _look_after(self) -> None:
+        while not self._ended.wait(LOOKED_AFTER_EVERY_S):
+            self.forget_old()

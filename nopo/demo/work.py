@@ -8,7 +8,7 @@ motions, turns and files cost a visitor no quota.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -20,17 +20,19 @@ from nopo.demo.film import Film, write_film
 from nopo.demo.shelf import Shelf
 from nopo.demo.zero import gpu
 from nopo.errors import Cancelled, NopoError
-from nopo.export.formats import FORMATS, export
+from nopo.export.formats import export
 from nopo.motion import Motion
 from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
-from nopo.preprocess.stage import Cutout, cut_out
 from nopo.progress import Progress
 from nopo.render import drawing_device
 from nopo.views import Views
 
 TICK_S = 0.25
 """The longest silence between two events, so that clocks run and a wish to stop is heard."""
+
+FILMS = ("mp4", "webm", "webp", "gif", "png")
+"""Kinds of files that hold pictures; without a motion they show a turn."""
 
 _SHOP: list[Shelf] = []
 
@@ -74,11 +76,6 @@ def shelf() -> Shelf:
     return _SHOP[0]
 
 
-def cut(photo: str, mask: str | None, matting: str, name: str) -> Cutout:
-    """One photo's person; quick, and always on the CPU. Raises what `nopo.preprocess.stage.cut_out` does."""
-    return cut_out(photo, matting=matting, mask=mask, name=name)
-
-
 def encode_seconds(views: Views, model: str) -> float:
     """How long `encode` takes a GPU at most: to fetch the weights, and to look at every pixel."""
     fetching = 5 if model == shelf().first.card.name else 20
@@ -91,21 +88,30 @@ def encode(views: Views, model: str) -> Avatar:
     return shelf().take(model).encode(views)
 
 
-def reconstruct(photos: list[str], masks: list[str | None], model: str, avatar: str, video: str, film: Film) -> Events:
+def reconstruct(
+    photos: list[str],
+    masks: Sequence[str | None] | None,
+    model: str,
+    avatar: str,
+    video: str,
+    film: Film,
+    matting: str = "auto",
+) -> Events:
     """Photos and their masks become the file of an avatar, and the video of its turntable.
 
     Args:
         photos: paths.
-        masks: a path each, or None where the photo's own transparency, or a matting model, tells the person.
+        masks: a path each, or None where the photo's own transparency or the matting model tells the person.
         model: name of a model on the shelf.
         avatar: file to write, .safetensors.
         video: file to write, .mp4.
         film: how the video looks.
+        matting: which matting model, for photos without a mask.
     """
 
     def work(progress: Progress) -> str:
         pipeline = shelf().take(model)
-        views = pipeline.preprocess(photos, masks=masks, progress=progress).views
+        views = pipeline.preprocess(photos, masks=masks, matting=matting, progress=progress).views
         progress("encode", 0, 1)
         person = encode(views, model)
         progress("encode", 1, 1)
@@ -145,25 +151,27 @@ def animate(avatar: str, motion: str, video: str, film: Film) -> Events:
     yield from _watched(work)
 
 
-def write_file(avatar: str, format: str, motion: str | None, still: bool, file: str, film: Film) -> Events:  # noqa: A002
+def write_file(avatar: str, kind: str, motion: str | None, moment: float | None, file: str, film: Film) -> Events:
     """An avatar as a file for other programs.
 
     Args:
         avatar: path.
-        format: a key of `nopo.export.formats.FORMATS`.
-        motion: as for `animate`, for the formats that take one.
-        still: the first pose of the motion instead, for the formats that take one; else the T-pose.
+        kind: a key of `nopo.export.formats.FORMATS`.
+        motion: as for `animate`; None for the T-pose.
+        moment: the part of the motion, 0 to 1, whose pose the file shall hold; None for all of the motion.
         file: to write.
         film: how videos and pictures look.
     """
 
     def work(progress: Progress) -> str:
         person = Avatar.load(avatar)
-        chosen = FORMATS[format]
         moves, notice = _moves(person, motion, film) if motion else (None, "")
-        pose = moves[0] if moves is not None and still and chosen.takes_pose else None
-        along = moves if chosen.takes_motion and pose is None else None
-        export(person, file, format=format, pose=pose, motion=along, progress=progress)
+        if kind in FILMS:
+            write_film(file, drawing_device(shelf().first.device), person, moves, film, progress)
+        elif moves is None or moment is None:
+            export(person, file, format=kind, motion=moves, progress=progress)
+        else:
+            export(person, file, format=kind, pose=moves[round(moment * (len(moves) - 1))], progress=progress)
         return notice
 
     yield from _watched(work)

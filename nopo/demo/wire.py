@@ -1,0 +1,115 @@
+"""Which function each event of the page calls. While work is in progress only "Stop" can be pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from nopo.demo.examples import example_people
+from nopo.demo.handlers import Handlers
+from nopo.demo.work import FILMS
+from nopo.export.formats import FORMATS
+from nopo.export.moving import MOVING
+
+if TYPE_CHECKING:
+    from nopo.demo.page import Parts
+
+QUIETLY: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
+WORKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "draw"}
+LOOKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "look"}
+
+
+def wire(parts: Parts, handlers: Handlers) -> None:
+    """Connect everything."""
+    presses = [parts.make, parts.turn, parts.own_motion, parts.again, parts.write]
+    stops = [parts.stop_making, parts.stop_moving, parts.stop_writing]
+    shown = [parts.avatar_files, parts.save_avatar, parts.animation_files, parts.animation]
+    states = [*presses, *stops, *shown]
+    _wire_photos(parts, handlers, states)
+
+    def work(event: Callable[..., Any], stop: gr.Button, function: Any, inputs: list[Any], outputs: list[Any]) -> Any:
+        """Nothing else can be pressed while `function` works; afterwards everything that makes sense can."""
+        busy = event(_busy(presses, stops, stop), None, [*presses, *stops], **QUIETLY)
+        done = busy.then(function, inputs, outputs, **WORKING)
+        for end in (done.success, done.failure):  # "then" is skipped after a failure (Gradio 6.31)
+            end(handlers.states, None, states, **QUIETLY)
+        return done
+
+    look = [parts.size, parts.fps, parts.turn_seconds, parts.background, parts.framing, parts.elevation]
+    turned = [parts.making, parts.turntable, parts.save_turntable]
+    moved = [parts.moving, parts.animation, parts.save_animation]
+    made = work(
+        parts.make.click, parts.stop_making, handlers.reconstruct, look, [*turned, parts.save_avatar, parts.viewer]
+    )
+    made.success(lambda: gr.Tabs(selected="turntable"), None, parts.stage, **QUIETLY)
+    work(parts.turn.click, parts.stop_making, handlers.turn, look, turned)
+    parts.by_hand.select(handlers.by_hand, None, parts.viewer, **QUIETLY)
+    picked = parts.motions.select(handlers.pick, None, None, **QUIETLY)
+    work(picked.then, parts.stop_moving, handlers.again, look, moved)
+    brought = parts.own_motion.upload(handlers.bring, parts.own_motion, None, **QUIETLY)
+    work(brought.then, parts.stop_moving, handlers.again, look, moved)
+    work(parts.again.click, parts.stop_moving, handlers.again, look, moved)
+    parts.kind.change(about_format, parts.kind, [parts.about_kind, parts.holds, parts.clear, parts.file], **QUIETLY)
+    parts.holds.change(lambda holds: gr.update(visible=holds == "pose"), parts.holds, parts.moment, **QUIETLY)
+    wish = [parts.kind, parts.holds, parts.moment, parts.clear, *look]
+    work(parts.write.click, parts.stop_writing, handlers.write, wish, [parts.writing, parts.file])
+    gr.on([stop.click for stop in stops], handlers.stop, **QUIETLY)
+
+
+def about_format(kind: str) -> tuple[Any, ...]:
+    """What opens the format, what it can hold, whether without a background; and the file that was made is gone."""
+    chosen = FORMATS[kind]
+    holds = []
+    if chosen.takes_pose or not (chosen.takes_pose or chosen.moves):
+        holds.append(("T-pose", "t"))
+    if chosen.takes_pose:
+        holds.append(("one pose of the motion", "pose"))
+    if kind in FILMS:
+        holds.append(("one turn", "t"))
+    if chosen.takes_motion:
+        holds.append(("the motion", "motion"))
+    clear = kind in FILMS and MOVING[chosen.suffix].transparent
+    usual = holds[-1][1] if chosen.moves else holds[0][1]
+    return (
+        f"<p>{chosen.about}</p>",
+        gr.update(choices=holds, value=usual),
+        gr.update(visible=clear),
+        gr.update(visible=False),
+    )
+
+
+def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
+    """Photos and cut-outs."""
+    seen = [parts.mattes, parts.status]
+
+    def settle(event: Any) -> None:
+        for end in (event.success, event.failure):
+            end(handlers.states, None, states, **QUIETLY)
+
+    looking = {**LOOKING, "outputs": [*seen, parts.fix]}
+    given = [parts.photos, parts.matting]
+    settle(parts.photos.change(handlers.take, given, trigger_mode="always_last", **looking))
+    settle(parts.matting.input(handlers.take_again, parts.matting, **looking))
+    # A gallery that the server fills does not say that it changed.
+    example = parts.examples.select(take_example, None, parts.photos, **QUIETLY)
+    settle(example.then(handlers.take, given, **looking))
+    parts.model.input(handlers.choose, parts.model, [parts.about_model, parts.status], **QUIETLY)
+
+    drawable = [parts.fix_title, parts.canvas]
+    parts.mattes.select(handlers.open, None, [parts.fix, *drawable, parts.fix_matting], **QUIETLY)
+    parts.close.click(handlers.close, None, parts.fix, **QUIETLY)
+    settle(parts.fix_matting.input(handlers.cut_again, parts.fix_matting, [*seen, *drawable], **LOOKING))
+    settle(parts.mask.upload(handlers.use_mask, parts.mask, [*seen, *drawable], **LOOKING))
+    settle(parts.canvas.submit(handlers.use_drawing, None, [*seen, *drawable, parts.fix], **LOOKING))
+    settle(parts.drop.click(handlers.drop, None, [parts.photos, *seen, parts.fix], **LOOKING))
+
+
+def take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
+    """The photo that was pressed."""
+    return [(list(example_people().values())[chosen.index][0], None)]
+
+
+def _busy(presses: list[Any], stops: list[Any], stop: gr.Button) -> Callable[[], list[Any]]:
+    return lambda: [gr.update(interactive=False)] * len(presses) + [gr.update(visible=each is stop) for each in stops]
