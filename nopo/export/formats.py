@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nopo.errors import ExportError
+from nopo.export.files import partial_file, writing
 from nopo.progress import Progress, silent
 
 if TYPE_CHECKING:
     from nopo.avatar import Avatar
+    from nopo.export.packed import Packed
     from nopo.motion import Motion, Pose
 
 
@@ -44,7 +46,7 @@ def _still(key: str, suffix: str, label: str, about: str) -> Format:
     return Format(key, suffix, label, about, takes_pose=True)
 
 
-def _moving(key: str, suffix: str, label: str, about: str) -> Format:
+def _film(key: str, suffix: str, label: str, about: str) -> Format:
     return Format(key, suffix, label, about, moves=True, takes_motion=True)
 
 
@@ -73,18 +75,18 @@ FORMATS: dict[str, Format] = {
             takes_pose=True,
             takes_motion=True,
         ),
-        _moving(
+        _film(
             "ply-sequence",
             ".zip",
             "Gaussians of every frame (.zip)",
             "One .ply a frame, for tools that play sequences.",
         ),
         Format("avatar", ".safetensors", "Avatar (.safetensors)", "Opens in nopo, to pose and export it again."),
-        _moving("mp4", ".mp4", "Video (.mp4)", "Plays everywhere."),
-        _moving("webm", ".webm", "Transparent video (.webm)", "Plays in browsers, over any background."),
-        _moving("webp", ".webp", "Animated picture (.webp)", "Loops in browsers and chats."),
-        _moving("gif", ".gif", "Animated picture (.gif)", "Loops everywhere; 256 colours."),
-        _moving("png", ".zip", "Transparent pictures (.zip)", "One .png a frame, for video editors."),
+        _film("mp4", ".mp4", "Video (.mp4)", "Plays everywhere."),
+        _film("webm", ".webm", "Transparent video (.webm)", "Plays in browsers, over any background."),
+        _film("webp", ".webp", "Animated picture (.webp)", "Loops in browsers and chats."),
+        _film("gif", ".gif", "Animated picture (.gif)", "Loops everywhere; 256 colours."),
+        _film("png", ".zip", "Transparent pictures (.zip)", "One .png a frame, for video editors."),
     )
 }
 """In the order to show them."""
@@ -145,7 +147,64 @@ def export(
         raise ExportError(f"{chosen.label} stands still: choose a pose, not a motion.")
     if pose is not None and not chosen.takes_pose:
         raise ExportError(f"{chosen.label} takes no pose.")
-    raise ExportError(f"{chosen.label} is not written yet.")
+    if chosen.moves:
+        assert motion is not None  # seen above
+        return _moving(avatar, path, chosen.key, motion, sh_degree, progress)
+    if chosen.key == "avatar":
+        return _avatar(avatar, path)
+    if chosen.key == "rigged":
+        from nopo.export.rigged import write_rigged
+
+        return write_rigged(avatar, path, motion=motion, sh_degree=sh_degree, progress=progress)
+    if chosen.key == "glb":
+        from nopo.export.glb import write_glb
+
+        return write_glb(avatar, path, motion=motion, pose=pose, progress=progress)
+    return _gaussians(avatar, path, chosen.key, pose, sh_degree, progress)
+
+
+def _gaussians(
+    avatar: Avatar, path: Path, key: str, pose: Pose | None, sh_degree: int | None, progress: Progress
+) -> Path:
+    """The files that hold Gaussians in one pose."""
+    from nopo.articulate import articulate
+
+    gaussians = avatar.gaussians if pose is None else articulate(avatar, pose)
+    if key == "ply":
+        from nopo.export.gaussian_ply import write_ply
+
+        return write_ply(gaussians, path, sh_degree=sh_degree, progress=progress)
+    if key == "splat":
+        from nopo.export.splat import write_splat
+
+        return write_splat(gaussians, path, sh_degree=sh_degree, progress=progress)
+    from nopo.export.packed import write_packed
+
+    kinds: dict[str, Packed] = {"compressed-ply": "compressed.ply", "spz": "spz", "sog": "sog"}
+    return write_packed(gaussians, path, kinds[key], sh_degree=sh_degree, progress=progress)
+
+
+def _moving(avatar: Avatar, path: Path, key: str, motion: Motion, sh_degree: int | None, progress: Progress) -> Path:
+    """The files that hold a motion: transparent where they can, on white where not."""
+    if key == "ply-sequence":
+        from nopo.export.ply_sequence import write_ply_sequence
+
+        return write_ply_sequence(avatar, path, motion, sh_degree=sh_degree, progress=progress)
+
+    from nopo import show
+    from nopo.export import animated, video
+
+    frames = show.animate(avatar, motion, background=show.WHITE if key == "mp4" else None, progress=progress)
+    if key == "png":
+        return animated.write_png_zip(path, frames)
+    write = {"mp4": video.write_mp4, "webm": video.write_webm, "webp": animated.write_webp, "gif": animated.write_gif}
+    return write[key](path, frames, motion.fps)
+
+
+def _avatar(avatar: Avatar, path: Path) -> Path:
+    with partial_file(path) as partial, writing(path):
+        avatar.save(partial)
+    return path
 
 
 def _chosen(path: Path, key: str | None) -> Format:
