@@ -13,6 +13,8 @@ from typing import NoReturn
 from nopo import __version__
 from nopo.errors import NopoError
 
+FRAMINGS = ("whole", "half", "head")
+FILES = ".mp4, .webm, .webp, .gif, .zip of pictures, or a folder of them"
 MATTING = ("auto", "birefnet-portrait", "isnet-general-use", "u2net_human_seg", "u2netp", "none")
 
 
@@ -27,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0, or 2 after one sentence on standard error.
+        0; 1 when a part of what was asked for failed; 2 after one sentence on standard error.
     """
     args = build_parser().parse_args(argv)
     logging.basicConfig(level=logging.ERROR if args.quiet else logging.WARNING, format="%(message)s")
     logging.getLogger("nopo").setLevel(logging.ERROR if args.quiet else logging.INFO)
     try:
-        import_module(f"nopo.commands.{args.module}").run(args)
-        return 0
+        status: int | None = import_module(f"nopo.commands.{args.module}").run(args)
+        return status or 0
     except NopoError as error:
         return _failed(str(error))
     except OSError as error:
@@ -67,8 +69,30 @@ def _command(commands: argparse._SubParsersAction, name: str, about: str) -> arg
 
 
 def _picture_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--size", type=int, default=512, metavar="PX", help="side of the pictures (default 512)")
-    command.add_argument("--background", default="white", metavar="COLOUR", help="name or #rrggbb (default white)")
+    command.add_argument(
+        "--size", type=_size, default=512, metavar="PX|WxH", help="pixels: a square, or width x height (default 512)"
+    )
+    command.add_argument(
+        "--background", default="white", metavar="COLOUR", help="name, #rrggbb or transparent (default white)"
+    )
+    command.add_argument(
+        "--framing", default="whole", choices=FRAMINGS, help="whole person (default), upper half, or head"
+    )
+    command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """The side of a square, or (H, W)."""
+    sides = text.lower().split("x")
+    if not all(side.isdecimal() for side in sides) or len(sides) > 2:
+        raise argparse.ArgumentTypeError(f"{text} is no size, write 512 or 1280x720")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[1]), int(sides[0]))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is no number of frames")
+    return int(text)
 
 
 def _smplx_option(command: argparse.ArgumentParser) -> None:
@@ -82,12 +106,22 @@ def _device_option(command: argparse.ArgumentParser) -> None:
 
 
 def _reconstruct(commands: argparse._SubParsersAction) -> None:
-    command = _command(commands, "reconstruct", "Photos of one person become an avatar and a turntable video.")
-    command.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="1 to 8 photos of one person, any poses")
+    command = _command(commands, "reconstruct", "Photos become an avatar and a turntable, for one person or for many.")
+    command.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="1 to 8 photos of one person, any poses")
+    command.add_argument(
+        "--batch", type=Path, metavar="DIR", help="many people: a folder of photos for each, or one photo each"
+    )
     command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--model", default="open", help="a model that `nopo info` lists, or a checkpoint file")
     command.add_argument("--matte", default="auto", choices=MATTING, help="how the person is told from the background")
-    command.add_argument("--frames", type=int, default=60, help="frames of the turntable (default 60)")
+    command.add_argument("--frames", type=_count, default=60, metavar="N", help="frames of the turntable (default 60)")
+    command.add_argument("--fps", type=float, default=30.0, help="frames a second of the turntable (default 30)")
+    command.add_argument(
+        "--turntable",
+        default="mp4",
+        choices=("mp4", "webm", "webp", "gif", "zip", "none"),
+        help="its kind of file (default mp4)",
+    )
     _smplx_option(command)
     command.add_argument("--bf16", action="store_true", help="CUDA: run the network in bfloat16, faster and less exact")
     _picture_options(command)
@@ -97,23 +131,23 @@ def _reconstruct(commands: argparse._SubParsersAction) -> None:
 def _render(commands: argparse._SubParsersAction) -> None:
     command = _command(commands, "render", "An avatar becomes a turntable video, or one picture.")
     command.add_argument("avatar", type=Path, metavar="AVATAR", help="avatar.safetensors")
-    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.mp4 turns, x.png stands")
-    command.add_argument("--azimuth", type=float, default=0.0, metavar="DEG", help="of a picture; 0 is the front")
-    command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=f"x.png stands; turns: {FILES}")
+    command.add_argument("--azimuth", type=float, default=0.0, metavar="DEG", help="of the first frame; 0 is the front")
     command.add_argument("--pose", default="relaxed", choices=("relaxed", "t"), help="arms down (default), or spread")
-    command.add_argument("--frames", type=int, default=60, help="frames of a turn (default 60)")
+    command.add_argument("--frames", type=_count, default=60, metavar="N", help="frames of a turn (default 60)")
     command.add_argument("--fps", type=float, default=30.0, help="frames a second of a video (default 30)")
     _picture_options(command)
     _device_option(command)
 
 
 def _animate(commands: argparse._SubParsersAction) -> None:
-    command = _command(commands, "animate", "An avatar moves: a video.")
+    command = _command(commands, "animate", "An avatar moves: a video, or another moving picture.")
     command.add_argument("avatar", type=Path, metavar="AVATAR", help="avatar.safetensors")
-    command.add_argument("--motion", default="walk", metavar="NAME|FILE", help="built-in (see `nopo info`) or .npz")
-    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.mp4")
+    command.add_argument("--motion", default="walk", metavar="NAME|FILE", help="built-in (see `nopo info`), or a file")
+    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help=FILES)
     command.add_argument("--azimuth", type=float, default=20.0, metavar="DEG", help="0 is the front (default 20)")
-    command.add_argument("--elevation", type=float, default=5.0, metavar="DEG", help="from above (default 5)")
+    command.add_argument("--frames", type=_count, metavar="N", help="stop after so many (default: the whole motion)")
+    command.add_argument("--fps", type=float, help="frames a second (default: the motion's own)")
     command.add_argument(
         "--betas", type=Path, metavar="FILE", help="proportions from the SMPL-X betas of a motion file"
     )

@@ -11,8 +11,11 @@ from nopo.progress import Progress, silent
 
 
 @contextmanager
-def bars(quiet: bool) -> Iterator[Progress]:
-    """A `Progress` that draws one bar for each stage on standard error; none when `quiet`."""
+def bars(quiet: bool, leave: bool = True) -> Iterator[Progress]:
+    """A `Progress` that draws one bar for each stage on standard error; none when `quiet`.
+
+    With `leave`, finished bars stay.
+    """
     if quiet:
         yield silent
         return
@@ -23,8 +26,10 @@ def bars(quiet: bool) -> Iterator[Progress]:
         if bar is None or done == 0:
             if bar is not None:
                 bar.close()
-            bar = tqdm(total=total, desc=f"{stage:>10}", leave=True, dynamic_ncols=True)
+            bar = tqdm(total=total, desc=f"{stage:>10}", leave=leave, dynamic_ncols=True)
         bar.update(done - bar.n)
+        if done == total:
+            bar.close()  # what is said next gets a line of its own
 
     try:
         yield show

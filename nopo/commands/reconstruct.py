@@ -1,39 +1,79 @@
-"""`nopo reconstruct`: photos to avatar, turntable, sheet and timings."""
+"""`nopo reconstruct`: photos to avatar, turntable, sheet and timings; of one person, or of many."""
 
 from __future__ import annotations
 
 import argparse
-import json
+import logging
+import sys
 
+from nopo.batch.report import as_text, write_report
+from nopo.batch.run import Outcome, run_batch
+from nopo.batch.subjects import Subject, find_subjects
+from nopo.commands.background import parse_background
 from nopo.commands.bars import bars
-from nopo.commands.colour import parse_colour
-from nopo.export.sheet import contact_sheet
-from nopo.export.video import write_mp4
+from nopo.errors import NopoError
 from nopo.pipeline import Pipeline
+from nopo.progress import Progress
+from nopo.results import Wishes, write_results
 from nopo.stopwatch import Stopwatch
+from nopo.weights import resolve
 
-VIEWS = {"front": 0.0, "left": 90.0, "back": 180.0, "right": 270.0}
+LOGGER = logging.getLogger(__name__)
 
 
-def run(args: argparse.Namespace) -> None:
-    """Write avatar.safetensors, turntable.mp4, preview.png and timings.json."""
-    look = {"size": args.size, "background": parse_colour(args.background)}
+def run(args: argparse.Namespace) -> int:
+    """Write a folder of results, or a folder of such folders.
+
+    Returns:
+        0, or 1 if some people of a batch failed.
+    """
+    if bool(args.photos) == (args.batch is not None):
+        raise NopoError("Give either photos of one person, or --batch and a folder with a folder of photos for each.")
+    wishes = Wishes(
+        matting=args.matte,
+        turntable=None if args.turntable == "none" else f".{args.turntable}",
+        frames=args.frames,
+        fps=args.fps,
+        size=args.size,
+        background=parse_background(args.background),
+        framing=args.framing,
+        elevation_deg=args.elevation,
+    )
+    return _one(args, wishes) if args.batch is None else _batch(args, wishes)
+
+
+def _one(args: argparse.Namespace, wishes: Wishes) -> int:
     watch = Stopwatch()
     with bars(args.quiet) as progress:
         with watch.stage("load"):
-            pipeline = Pipeline.load(args.model, args.device, smplx=args.smplx, bf16=args.bf16)
-        with watch.stage("preprocess"):
-            seen = pipeline.preprocess(args.photos, matting=args.matte, progress=progress)
-        with watch.stage("encode"):
-            avatar = pipeline.encode(seen.views, progress=progress)
-        args.out.mkdir(parents=True, exist_ok=True)
-        avatar.save(args.out / "avatar.safetensors")
-        with watch.stage("views"):
-            views = [pipeline.view(avatar, azimuth, **look) for azimuth in VIEWS.values()]
-        rows = [("photos", [photo.rgb for photo in seen.photos]), ("mattes", seen.cutouts())]
-        contact_sheet([*rows, ("avatar: " + ", ".join(VIEWS), views)]).save(args.out / "preview.png")
-        with watch.stage("turntable"):
-            frames = pipeline.turntable(avatar, frames=args.frames, progress=progress, **look)
-            write_mp4(args.out / "turntable.mp4", frames, fps=30)
-    timings = {"photos": len(args.photos), "gaussians": len(avatar.gaussians), "device": str(pipeline.device)}
-    (args.out / "timings.json").write_text(json.dumps({**timings, "stages": watch.stages}, indent=2) + "\n")
+            pipeline = _load(args)
+        write_results(pipeline, args.photos, args.out, wishes, watch=watch, progress=progress)
+    return 0
+
+
+def _batch(args: argparse.Namespace, wishes: Wishes) -> int:
+    subjects = find_subjects(args.batch, args.out)
+    checkpoint = resolve(args.model).stat()
+    model = {"name": args.model, "bytes": checkpoint.st_size, "changed_ns": checkpoint.st_mtime_ns, "bf16": args.bf16}
+    outcomes: list[Outcome] = []
+    with bars(args.quiet, leave=False) as progress:
+
+        def progress_of(subject: Subject) -> Progress:
+            return lambda stage, done, total: progress(f"{subject.name}: {stage}", done, total)
+
+        for outcome in run_batch(subjects, args.out, wishes, model, lambda: _load(args), progress_of):
+            outcomes.append(outcome)
+            LOGGER.info(
+                "%d of %d, %s: %s", len(outcomes), len(subjects), outcome.subject, outcome.error or outcome.result
+            )
+    files = write_report(outcomes, subjects, args.out)
+    if not args.quiet:
+        sys.stdout.write(as_text(outcomes) + "\n")
+    failed = sum(outcome.result == "failed" for outcome in outcomes)
+    if failed:
+        LOGGER.error("%d of %d people failed; %s says why.", failed, len(subjects), files[1].name)
+    return 1 if failed else 0
+
+
+def _load(args: argparse.Namespace) -> Pipeline:
+    return Pipeline.load(args.model, args.device, smplx=args.smplx, bf16=args.bf16)

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from PIL import Image
+import numpy as np
 
 from nopo import show
 from nopo.avatar import Avatar
+from nopo.commands.background import parse_background
 from nopo.commands.bars import bars
-from nopo.commands.colour import parse_colour
-from nopo.errors import ExportError
-from nopo.export.video import write_mp4
+from nopo.export.files import partial_file, writing
+from nopo.export.moving import moving_writer
 from nopo.pipeline import choose_device
 
 
 def run(args: argparse.Namespace) -> None:
-    """Write a .mp4 or a .png; needs no network."""
-    kind = args.out.suffix.lower()
-    if kind not in (".mp4", ".png"):
-        raise ExportError(f"{args.out.name} should end in .mp4 for a turntable or in .png for a picture.")
-    look = {"size": args.size, "background": parse_colour(args.background), "pose": args.pose}
+    """Write a moving picture, or a .png; needs no network."""
+    background = parse_background(args.background)
+    still = args.out.suffix.lower() == ".png"
+    write = None if still else moving_writer(args.out, transparent=background is None)
+    look = {"size": args.size, "background": background, "framing": args.framing, "pose": args.pose}
     avatar = Avatar.load(args.avatar).to(choose_device(args.device))
-    if kind == ".png":
-        Image.fromarray(show.view(avatar, args.azimuth, args.elevation, **look)).save(args.out)
+    if write is None:
+        _write_png(args.out, show.view(avatar, args.azimuth, args.elevation, **look))
         return
     with bars(args.quiet) as progress:
-        frames = show.turntable(avatar, frames=args.frames, elevation_deg=args.elevation, progress=progress, **look)
-        write_mp4(args.out, frames, fps=args.fps)
+        frames = show.turntable(
+            avatar,
+            frames=args.frames,
+            azimuth_deg=args.azimuth,
+            elevation_deg=args.elevation,
+            progress=progress,
+            **look,
+        )
+        write(args.out, frames, args.fps)
+
+
+def _write_png(path: Path, picture: np.ndarray) -> None:
+    from PIL import Image
+
+    with partial_file(path) as partial, writing(path):
+        Image.fromarray(picture).save(partial)

@@ -57,9 +57,12 @@ def write_png_zip(path: str | Path, frames: Iterable[np.ndarray]) -> Path:
     """Write an archive of frame_000000.png and so on, without loss; arguments and errors as `write_webp`."""
     path = Path(path)
     with closing(frames), partial_file(path) as partial:
-        for number, frame in enumerate(checked(frames)):
-            with writing(path), zipfile.ZipFile(partial, "a") as archive:
-                archive.writestr(_name(number), _png(frame))
+        with writing(path):
+            archive = zipfile.ZipFile(partial, "w")  # PNG is compressed already
+        with archive:
+            for number, frame in enumerate(checked(frames)):
+                with writing(path):
+                    archive.writestr(_name(number), _png(frame))
     return path
 
 

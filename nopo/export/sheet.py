@@ -21,14 +21,14 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], cell_px: int
             shown as a checkerboard.
         cell_px: side of the square that each picture is fitted into.
     """
-    columns = max(len(pictures) for _, pictures in rows)
+    columns = max([1, *(len(pictures) for _, pictures in rows)])
     width = GAP_PX + columns * (cell_px + GAP_PX)
     height = GAP_PX + len(rows) * (TITLE_PX + cell_px + GAP_PX)
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
     for row, (title, pictures) in enumerate(rows):
         top = GAP_PX + row * (TITLE_PX + cell_px + GAP_PX)
-        draw.text((GAP_PX, top), title, INK, font)
+        draw.text((GAP_PX, top), _shortened(title, font, width - 2 * GAP_PX), INK, font)
         for column, picture in enumerate(pictures):
             fitted = _fitted(picture, cell_px)
             left = GAP_PX + column * (cell_px + GAP_PX)
@@ -45,6 +45,15 @@ def on_checkerboard(cutout: np.ndarray) -> np.ndarray:
     board = np.where((rows + columns) % 2 == 0, 236, 204)[..., None]  # [H, W, 1]
     alpha = cutout[..., 3:].astype(np.float32) / 255
     return (cutout[..., :3] * alpha + board * (1 - alpha)).round().astype(np.uint8)
+
+
+def _shortened(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
+    """As much of a title as there is room for."""
+    if font.getlength(title) <= width_px:
+        return title
+    while title and font.getlength(title + "…") > width_px:
+        title = title[:-1]
+    return title + "…"
 
 
 def _fitted(picture: np.ndarray, side: int) -> Image.Image:

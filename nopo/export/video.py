@@ -10,10 +10,11 @@ import numpy as np
 from nopo.export.encoder import encode
 
 # Tagged, because players guess otherwise, and guess differently for small and large pictures.
-_COLOUR = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709", "-color_primaries", "bt709",
-           "-color_trc", "bt709", "-color_range", "tv"]  # fmt: skip
-_H264 = ["-c:v", "libx264", "-preset", "veryfast", "-pix_fmt", "yuv420p", *_COLOUR, "-movflags", "+faststart"]
-_VP9 = ["-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", *_COLOUR, "-b:v", "0", "-deadline", "good", "-cpu-used", "5",
+_BT709 = ("scale=out_color_matrix=bt709:out_range=tv,"
+          "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv,format=")  # fmt: skip
+_H264 = ["-c:v", "libx264", "-preset", "veryfast", "-vf", _BT709 + "yuv420p", "-movflags", "+faststart"]
+# Of the two layouts, the frames' own transparency decides.
+_VP9 = ["-c:v", "libvpx-vp9", "-vf", _BT709 + "yuv420p|yuva420p", "-b:v", "0", "-deadline", "good", "-cpu-used", "5",
         "-row-mt", "1", "-auto-alt-ref", "0"]  # fmt: skip
 
 
@@ -36,15 +37,15 @@ def write_mp4(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf
 
 
 def write_webm(path: str | Path, frames: Iterable[np.ndarray], fps: float, *, crf: int = 24) -> Path:
-    """Write a VP9 video with transparency, as `write_mp4`.
+    """Write a VP9 video, with transparency where the frames have it, as `write_mp4`.
 
     Args:
         path: the file.
-        frames: (H, W, 4) uint8 sRGB pictures with straight alpha (colours not multiplied by it).
+        frames: (H, W, 3), or (H, W, 4) with straight alpha (colours not multiplied by it), uint8 sRGB.
         fps: frames a second.
         crf: 0 best to 63 worst.
 
     Raises:
         ExportError: as `write_mp4`.
     """
-    return encode(path, frames, fps, [*_VP9, "-crf", str(crf), "-f", "webm"], channels=4, even=True)
+    return encode(path, frames, fps, [*_VP9, "-crf", str(crf), "-f", "webm"], even=True)
