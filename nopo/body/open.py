@@ -147,7 +147,7 @@ def _unpack(data: dict[str, np.ndarray]) -> OpenBody:
         raise ValueError(f"{tuple(joint_mean.shape)} joints")
     return OpenBody(
         mean=torch.from_numpy(data["mean"].astype(np.float32)[row_of] * side),
-        basis=torch.from_numpy(data["basis"].astype(np.float32)[:, row_of] * side),
+        basis=torch.from_numpy(np.ascontiguousarray(data["basis"].astype(np.float32)[:, row_of] * side)),
         joint_mean=joint_mean,
         joint_basis=tensor("joint_basis"),
         faces=tensor("faces", torch.int64),

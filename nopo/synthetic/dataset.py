@@ -21,7 +21,7 @@ from nopo.synthetic.mattes import spoil_matte
 from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import sample_pose
 from nopo.synthetic.rasterize import Fragments
-from nopo.synthetic.shoot import cameras_of, develop, expose, pose_person
+from nopo.synthetic.shoot import Exposure, cameras_of, develop, expose, pose_person
 from nopo.synthetic.uv import uv_atlas, uv_surface, uv_visible
 
 NUM_PARTS = 24
@@ -175,7 +175,7 @@ class _Shots:
 
 def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     """V photos of one person and their truth; see make_batch."""
-    size, fine, device = wishes.size, wishes.supersample, wishes.device
+    size, device = wishes.size, wishes.device
     subject = person.to(device)
     poses = _sample_poses(dice, wishes.views, wishes.same_pose)
     posed = pose_person(subject, torch.stack([p.rotations for p in poses]).to(device))
@@ -183,8 +183,8 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     lights = [wishes.light or sample_light(dice) for _ in poses]
     cameras = [framing.camera for framing in framings]
     K, viewmat = cameras_of(cameras, device)
-    exposure = expose(subject, posed, _finer(K, fine), viewmat, size * fine, lights)
-    premultiplied, coverage = develop(exposure, fine)
+    exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights)
+    premultiplied, coverage = develop(exposure)
     window = _windows(framings, size).to(device)  # [V, H, W]
     masks, images = [], []
     for v, camera in enumerate(cameras):
@@ -205,9 +205,9 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "clean_masks": coverage * window,
         "rest_joints": subject.rest_joints,
         "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
-        **_truth(subject, exposure.fragments, fine, coverage, mask, window),
-        **uv_surface(subject, exposure.gain.mean(0), wishes.uv_size),
-        "uv_visible": uv_visible(posed, _finer(K, fine), viewmat, exposure.fragments, mask, wishes.uv_size),
+        **_truth(subject, exposure, mask, window),
+        **uv_surface(subject, exposure.gain, wishes.uv_size),
+        "uv_visible": uv_visible(posed, K, viewmat, exposure.keys, mask, wishes.uv_size),
     }
     return _Shots(tensors, cameras, poses, person)
 
@@ -238,8 +238,8 @@ def render_person(
     posed = pose_person(person, pose.rotations[None])
     posed.points.add_(pose.transl.to(posed.points.device))
     K, viewmat = cameras_of([camera], person.surface.device)
-    exposure = expose(person, posed, _finer(K, supersample), viewmat, camera.width * supersample, [light])
-    premultiplied, coverage = develop(exposure, supersample)
+    exposure = expose(person, posed, K, viewmat, camera.width, supersample, [light])
+    premultiplied, coverage = develop(exposure)
     return premultiplied[0] + (1 - coverage[0]) * background, coverage[0]
 
 
@@ -256,10 +256,6 @@ def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Fr
     return sample_framing(dice, points, wishes.size, yaw, truncated)
 
 
-def _finer(K: Tensor, supersample: int) -> Tensor:
-    return K * torch.tensor([supersample, supersample, 1.0], device=K.device)[:, None]
-
-
 def _windows(framings: list[Framing], size: int) -> Tensor:
     """[M, H, W] 1 inside each photo, 0 where the frame reaches beyond it."""
     center = torch.arange(size) + 0.5
@@ -272,27 +268,25 @@ def _windows(framings: list[Framing], size: int) -> Tensor:
     return torch.stack(out)
 
 
-def _truth(
-    person: Person, fragments: Fragments, supersample: int, coverage: Tensor, mask: Tensor, window: Tensor
-) -> dict[str, Tensor]:
+def _truth(person: Person, exposure: Exposure, mask: Tensor, window: Tensor) -> dict[str, Tensor]:
     """Truth at one sample of every pixel; see Batch."""
-    v, fine, _ = fragments.shape
-    size = fine // supersample
-    row, column = fragments.pixel % (fine * fine) // fine, fragments.pixel % fine
-    middle = supersample // 2
-    chosen = ((row % supersample == middle) & (column % supersample == middle)).nonzero()[:, 0]
-    pixel = (fragments.image[chosen] * size + row[chosen] // supersample) * size + column[chosen] // supersample
-    keep = (coverage.flatten()[pixel] > 0.5) & (mask.flatten()[pixel] > 0.25) & (window.flatten()[pixel] > 0)
-    index, pixel = chosen[keep], pixel[keep]
-    part = Fragments(pixel, fragments.face[index], fragments.bary[index], fragments.depth[index], (v, size, size))
+    samples, mesh = exposure.samples, load_mesh(str(mask.device))
+    pixel = samples.pixel[: len(samples.covered)]
+    keep = (samples.covered > 0.5) & (mask.flatten()[pixel] > 0.25) & (window.flatten()[pixel] > 0)
+    index = keep.nonzero()[:, 0]
+    whole = samples.fragments
+    part = Fragments(pixel[index], whole.face[index], whole.bary[index], whole.depth[index], samples.shape)
 
-    bones = person.face_bones[part.face]  # [P, 4]
-    weights = (person.corner_weights[part.face] * part.bary[..., None]).sum(1)
+    grid = (part.face >= len(mesh.face_bones)).nonzero()[:, 0]
+    on_grid = part.face[grid] - len(mesh.face_bones)
+    face = part.face.clamp_max(len(mesh.face_bones) - 1)
+    bones, corners = mesh.face_bones[face], mesh.corner_weights[face]  # [P, 4] and [P, 3, 4]
+    bones[grid], corners[grid] = person.grid_bones[on_grid], person.grid_corners[on_grid]
+    weights = (corners * part.bary[..., None]).sum(1)
     part_of_bone = torch.tensor(PART_OF_BONE, dtype=torch.int8, device=bones.device)
     strongest = bones.gather(1, weights.argmax(1, keepdim=True))[:, 0]
-    canonical = part.interpolate(person.canonical, load_mesh(str(bones.device)).faces)
     return {
-        "canonical": part.scatter(canonical).permute(0, 3, 1, 2),
+        "canonical": part.scatter(exposure.canonical[index]).permute(0, 3, 1, 2),
         "valid": part.mask(),
         "depth": part.scatter(part.depth),
         "bone_index": part.scatter(bones.to(torch.uint8)),

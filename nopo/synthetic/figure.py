@@ -15,6 +15,7 @@ from torch import Tensor
 
 from nopo.body.open import OpenBody, load_open_body
 from nopo.body.skeleton import BONES, JOINT_NAMES
+from nopo.synthetic.surface import Surface
 
 PIECES = ("body", "eyes", "skirt", "hair", "hat", "bun", "bag", "collar", "mouth")
 GRIDS: dict[str, tuple[int, int]] = {
@@ -46,7 +47,7 @@ class Figure:
         start: first vertex of each spare grid.
         arm: [V] 1 on the arms, 0 on the trunk, between at the armhole; likewise `leg`, `hand`, `foot`.
         shoe: [V, 3] metres that take a foot's surface to a smooth last without toes.
-        face_bones: [F, 4] strongest bones of each body face (grids: filled per person); `corner_weights` [F, 3, 4].
+        skin: the body's faces; `whole` those of the grids as well.
     """
 
     body: OpenBody
@@ -60,8 +61,8 @@ class Figure:
     hand: Tensor
     foot: Tensor
     shoe: Tensor
-    face_bones: Tensor
-    corner_weights: Tensor
+    skin: Surface
+    whole: Surface
 
     @property
     def num_vertices(self) -> int:
@@ -71,19 +72,46 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """The faces on the device that draws: `faces` [F, 3], `two_sided` [F] bool, `piece` [F] index into PIECES."""
+    """What all people share, on the device that draws.
+
+    Attributes:
+        faces: [F, 3]; `two_sided` [F] bool; `piece` [F] index into PIECES.
+        bones: [V, K] the bones that move each vertex of the body, `shares` [V, K] how much.
+        face_bones: [B, 4] strongest bones of each face of the body; `corner_weights` [B, 3, 4] at its corners.
+    """
 
     faces: Tensor
     two_sided: Tensor
     piece: Tensor
+    bones: Tensor
+    shares: Tensor
+    face_bones: Tensor
+    corner_weights: Tensor
+
+    def blend(self, moves: Tensor, grid_weights: Tensor) -> Tensor:
+        """What each vertex takes over from its bones.
+
+        Args:
+            moves: [69, C] of the bones.
+            grid_weights: [G, 69] of the vertices of the spare grids.
+
+        Returns:
+            [C, N], one value of all vertices after the other.
+        """
+        body = torch.nn.functional.embedding_bag(self.bones, moves, per_sample_weights=self.shares, mode="sum")
+        return torch.cat([body, grid_weights @ moves]).T.contiguous()
 
 
 @cache
 def load_mesh(device: str = "cpu") -> Mesh:
     """The faces that all people share, on a device."""
     figure = load_figure()
+    weights = figure.body.bone_weights
+    shares, bones = weights.topk(int((weights > 0).sum(1).max()), dim=-1)
+    face_bones, corner_weights = strongest_bones(weights, figure.body.faces)
     piece = figure.piece[figure.faces[:, 0]]
-    return Mesh(figure.faces.to(device), figure.two_sided.to(device), piece.to(device))
+    parts = (figure.faces, figure.two_sided, piece, bones, shares, face_bones, corner_weights)
+    return Mesh(*(part.to(device) for part in parts))
 
 
 @cache
@@ -102,7 +130,7 @@ def load_figure() -> Figure:
         piece.append(torch.full((around * along,), PIECES.index(name)))
         count += around * along
     all_faces = torch.cat(faces)
-    face_bones, corner_weights = strongest_bones(body.bone_weights, body.faces)
+    skin = Surface.of(body.faces, len(body.mean))
     foot = joint_share(body, ("foot",)) + joint_share(body, ("ankle",))
     return Figure(
         body=body,
@@ -115,9 +143,9 @@ def load_figure() -> Figure:
         leg=joint_share(body, _LEG),
         hand=joint_share(body, _HAND),
         foot=foot,
-        shoe=_shoe_last(body, foot),
-        face_bones=face_bones,
-        corner_weights=corner_weights,
+        shoe=_shoe_last(body, skin, foot),
+        skin=skin,
+        whole=Surface.of(all_faces, count),
     )
 
 
@@ -155,35 +183,16 @@ def strongest_bones(bone_weights: Tensor, faces: Tensor, top: int = 4) -> tuple[
     return bones, weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
 
 
-def vertex_normals(vertices: Tensor, faces: Tensor) -> Tensor:
-    """Area-weighted unit normals [V, 3] of a mesh [V, 3], outwards; zero where a piece has shrunk to a point."""
-    a, b, c = vertices[faces[:, 0]], vertices[faces[:, 1]], vertices[faces[:, 2]]
-    normal = torch.linalg.cross(b - a, c - a)  # [F, 3]
-    total = torch.zeros_like(vertices)
-    for corner in range(3):
-        total.index_add_(0, faces[:, corner], normal)
-    return torch.nn.functional.normalize(total, dim=-1)
-
-
-def neighbour_mean(values: Tensor, faces: Tensor, rounds: int = 1) -> Tensor:
-    """Average of the neighbours of each vertex, `rounds` times over: [V, C] -> [V, C]."""
-    edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    degree = torch.zeros(len(values), 1).index_add_(0, edges[:, 0], torch.ones(len(edges), 1)).clamp_min(1)
-    for _ in range(rounds):
-        values = torch.zeros_like(values).index_add_(0, edges[:, 0], values[edges[:, 1]]) / degree
-    return values
-
-
 def bones_of(joint: str) -> list[int]:
     """Indices of the bones that move with a joint."""
     index = JOINT_NAMES.index(joint)
     return [bone for bone, (near, _) in enumerate(BONES) if near == index]
 
 
-def _shoe_last(body: OpenBody, foot: Tensor) -> Tensor:
+def _shoe_last(body: OpenBody, skin: Surface, foot: Tensor) -> Tensor:
     """[V, 3] displacement from a bare foot to a shoe: a smooth cap instead of toes, the rest evened out."""
-    smooth = neighbour_mean(body.mean, body.faces, rounds=20)
-    even = smooth + vertex_normals(smooth, body.faces) * 0.008
+    smooth = skin.smooth(body.mean, rounds=20)
+    even = smooth + skin.normals(smooth) * 0.008
     side = body.mean[:, :1].sign()
     center = torch.cat([0.157 * side, torch.full_like(side, -0.966), torch.full_like(side, 0.115)], 1)
     arm = body.mean - center

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -74,29 +74,40 @@ def sample_light(dice: Dice, kind: str | None = None) -> Light:
     )
 
 
+def of_places(lights: list[Light], image: Tensor) -> Light:
+    """The lights of several photos as one whose every number is a tensor [P]: that of the photo `image` [P] int64."""
+    if len(lights) == 1:
+        return lights[0]
+    columns = {field.name: torch.tensor([getattr(light, field.name) for light in lights]) for field in fields(Light)}
+    spread = {name: values.to(image.device)[image] for name, values in columns.items()}
+    return Light(**{name: tuple(v.unbind(-1)) if v.dim() > 1 else v for name, v in spread.items()})  # type: ignore
+
+
 def irradiance(light: Light, normal: Tensor, openness: Tensor) -> Tensor:
     """Linear light that arrives at surfaces.
 
     Args:
-        light: the light.
+        light: the light, or `of_places`.
         normal: [P, 3] unit, world.
         openness: [P] 1 in the open to 0 in a hollow.
 
     Returns:
         [P, 3].
     """
-    key = normal @ torch.tensor(light.key, device=normal.device)
+    x, y, z = normal.unbind(-1)
+    key = x * light.key[0] + y * light.key[1] + z * light.key[2]
     key = ((key + light.wrap) / (1 + light.wrap)).clamp_min(0)
-    fill = (normal @ torch.tensor(light.fill, device=normal.device) * 0.6 + 0.4).clamp_min(0)
-    sky = 1 + light.sky * normal[:, 1]
-    soft = (light.ambient * sky + light.fill_strength * fill) * openness
+    fill = x * light.fill[0] + y * light.fill[1] + z * light.fill[2]
+    fill = (fill * 0.6 + 0.4).clamp_min(0)
+    soft = (light.ambient * (1 + light.sky * y) + light.fill_strength * fill) * openness
     hard = light.key_strength * key * (0.35 + 0.65 * openness)
-    tints = torch.tensor([light.tint, light.shadow_tint], device=normal.device)
-    return hard[:, None] * tints[0] + soft[:, None] * tints[1]
+    return torch.stack([hard * a + soft * b for a, b in zip(light.tint, light.shadow_tint, strict=True)]).T
 
 
 def highlight(light: Light, normal: Tensor, to_eye: Tensor, shine: Tensor) -> Tensor:
     """Linear highlight [P] of the main light (Blinn-Phong), `to_eye` [P, 3] unit, `shine` [P]."""
-    half = torch.nn.functional.normalize(torch.tensor(light.key, device=normal.device) + to_eye, dim=-1)
-    cosine = (normal * half).sum(-1).clamp_min(0)
+    x, y, z = (axis + key for axis, key in zip(to_eye.unbind(-1), light.key, strict=True))
+    along = normal[:, 0] * x + normal[:, 1] * y + normal[:, 2] * z
+    length = (x * x + y * y + z * z).sqrt()
+    cosine = (along / length.clamp_min(1e-6)).clamp_min(0)
     return shine * light.key_strength * cosine**16 * 0.5

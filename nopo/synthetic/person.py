@@ -11,7 +11,7 @@ from torch import Tensor
 from nopo.body.kinematics import bone_shape_warp
 from nopo.body.skeleton import NUM_BONES, sum_bones_to_joints
 from nopo.synthetic.dice import Dice
-from nopo.synthetic.figure import GRIDS, Figure, neighbour_mean, strongest_bones, vertex_normals
+from nopo.synthetic.figure import GRIDS, Figure, grid_faces, load_figure, load_mesh, strongest_bones
 from nopo.synthetic.pieces import make_pieces
 from nopo.synthetic.tailor import dress
 from nopo.synthetic.wardrobe import Look, Outfit, sample_look, sample_outfit
@@ -32,8 +32,8 @@ class Person:
         place: [N, 3] where colours are looked up: reference body, or texture place of a grid.
         normals: [N, 3] unit, T-pose.
         cavity: [N] how deep a vertex lies in a hollow, 0 to 1.
-        bone_weights: [N, 69]; `joint_weights` [N, 55] the same summed per joint.
-        face_bones: [F, 4] strongest bones of each face; `corner_weights` [F, 3, 4] their weights at its corners.
+        grid_weights: [G, 69] bone weights of the spare grids' vertices, which follow those of the body.
+        grid_bones: [E, 4] strongest bones of the grids' faces; `grid_corners` [E, 3, 4] their weights at the corners.
         rest_joints: [55, 3] metres.
         shape: [K] coefficients of the open body.
     """
@@ -45,12 +45,22 @@ class Person:
     place: Tensor
     normals: Tensor
     cavity: Tensor
-    bone_weights: Tensor
-    joint_weights: Tensor
-    face_bones: Tensor
-    corner_weights: Tensor
+    grid_weights: Tensor
+    grid_bones: Tensor
+    grid_corners: Tensor
     rest_joints: Tensor
     shape: Tensor
+
+    @property
+    def bone_weights(self) -> Tensor:
+        """[N, 69] of all vertices."""
+        body = load_figure().body.bone_weights.to(self.grid_weights.device)
+        return torch.cat([body, self.grid_weights])
+
+    @property
+    def joint_weights(self) -> Tensor:
+        """[N, 55] the same summed per joint."""
+        return sum_bones_to_joints(self.bone_weights)
 
     def to(self, device: torch.device | str) -> Person:
         """The same person with every tensor on `device`."""
@@ -93,45 +103,48 @@ def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit) -> Pe
     clothed, trunk = dress(figure, outfit, look, body.vertices(shape), joints)
     pieces = make_pieces(figure, outfit, look, clothed, joints, trunk)
 
-    surface, place, bones = [clothed], [figure.reference], [body.bone_weights]
+    points, place = [clothed], [figure.reference]
+    grid_weights = body.bone_weights[:1].repeat(figure.num_vertices - len(clothed), 1)
+    grid_bones = torch.zeros(len(figure.faces) - len(body.faces), 4, dtype=torch.int64)
+    grid_corners = torch.zeros(len(grid_bones), 3, 4)
+    vertex, face = 0, 0
     for name, (around, along) in GRIDS.items():
-        piece = pieces.get(name)
-        count = around * along
+        piece, count, faces = pieces.get(name), around * along, 2 * (around - 1) * (along - 1)
         if piece is None:  # a grid that is not worn hides inside the chest
-            surface.append(joints[9].expand(count, 3))
+            points.append(joints[9].expand(count, 3))
             place.append(torch.zeros(count, 3))
-            bones.append(body.bone_weights[:1].expand(count, NUM_BONES))
         else:
-            surface.append(piece.points.reshape(-1, 3))
+            points.append(piece.points.reshape(-1, 3))
             place.append(piece.cloth.reshape(-1, 3))
-            bones.append(piece.bones.reshape(-1, NUM_BONES))
-    points, bone_weights = torch.cat(surface), torch.cat(bones)
-    normals = vertex_normals(points, figure.faces)
-    grid_faces = figure.faces[len(body.faces) :]
-    grid_bones, grid_weights = strongest_bones(bone_weights, grid_faces)
+            weights = piece.bones.reshape(-1, NUM_BONES)
+            grid_weights[vertex : vertex + count] = weights
+            here = slice(face, face + faces)
+            grid_bones[here], grid_corners[here] = strongest_bones(weights, grid_faces(around, along))
+        vertex, face = vertex + count, face + faces
+    surface = torch.cat(points)
+    normals = figure.whole.normals(surface)
     return Person(
         look=look,
         outfit=outfit,
-        surface=points,
-        canonical=to_template(points, bone_weights, body.rest_joints(), joints),
+        surface=surface,
+        canonical=to_template(surface, grid_weights, body.rest_joints(), joints),
         place=torch.cat(place),
         normals=normals,
         cavity=_cavity(clothed, normals, figure),
-        bone_weights=bone_weights,
-        joint_weights=torch.cat([body.joint_weights, sum_bones_to_joints(bone_weights[len(clothed) :])]),
-        face_bones=torch.cat([figure.face_bones, grid_bones]),
-        corner_weights=torch.cat([figure.corner_weights, grid_weights]),
+        grid_weights=grid_weights,
+        grid_bones=grid_bones,
+        grid_corners=grid_corners,
         rest_joints=joints,
         shape=shape,
     )
 
 
-def to_template(points: Tensor, bone_weights: Tensor, template_joints: Tensor, joints: Tensor) -> Tensor:
+def to_template(points: Tensor, grid_weights: Tensor, template_joints: Tensor, joints: Tensor) -> Tensor:
     """Undo the bone shape warp: T-pose of the subject to T-pose in the template's proportions.
 
     Args:
-        points: [N, 3] metres.
-        bone_weights: [N, 69].
+        points: [N, 3] metres, of the body and of the spare grids.
+        grid_weights: [G, 69].
         template_joints: [55, 3].
         joints: [55, 3] the subject's.
 
@@ -139,14 +152,24 @@ def to_template(points: Tensor, bone_weights: Tensor, template_joints: Tensor, j
         [N, 3] such that the warp, blended with the same weights, gives `points`.
     """
     warp = bone_shape_warp(template_joints, joints, leaf_bones="inherit")  # [69, 3, 4]
-    blended = (bone_weights @ warp.reshape(NUM_BONES, 12)).view(-1, 3, 4)
-    return (torch.linalg.inv(blended[..., :3]) @ (points - blended[..., 3])[..., None])[..., 0]
+    blended = load_mesh().blend(warp.reshape(NUM_BONES, 12), grid_weights).view(3, 4, -1)
+    a, b, c, shift = blended.unbind(1)  # [3, N] the columns
+    there = points.T - shift
+    bc = _cross(b, c)
+    # Cramer's rule: the rows of the inverse are cross products of the columns.
+    solved = torch.stack([(row * there).sum(0) for row in (bc, _cross(c, a), _cross(a, b))])
+    return (solved / (a * bc).sum(0)).T
+
+
+def _cross(a: Tensor, b: Tensor) -> Tensor:
+    """Cross products of [3, N]."""
+    return torch.stack([a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]])
 
 
 def _cavity(clothed: Tensor, normals: Tensor, figure: Figure) -> Tensor:
     """[N] 0 to 1: how far the neighbourhood rises above a body vertex; 0 on the grids."""
     count = len(clothed)
-    rise = ((neighbour_mean(clothed, figure.body.faces, rounds=3) - clothed) * normals[:count]).sum(-1)
+    rise = ((figure.skin.smooth(clothed, rounds=3) - clothed) * normals[:count]).sum(-1)
     out = torch.zeros(len(normals))
     out[:count] = (rise / 0.006).clamp(0, 1)
     return out

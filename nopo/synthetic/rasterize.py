@@ -1,4 +1,4 @@
-"""A z-buffer for triangles in plain torch: the same fragments on CPU and CUDA, no compiled code.
+"""A z-buffer for triangles in plain torch, the same on CPU and CUDA; on CPUs its compiled twin is taken, see `zbuffer`.
 
 Every triangle lists the pixels of its bounding box; all lists lie end to end in one flat array (no buckets, no
 padding). The inverse depth is affine in the picture, so a candidate costs a handful of multiplications, and the
@@ -8,18 +8,22 @@ nearest face wins by one `scatter_reduce` of keys that hold inverse depth (high 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 
+import numpy as np
 import torch
 from torch import Tensor
 
 NEAR_M = 0.05
+_FLAT = 1e-9
 _EDGE_SLACK = 1e-5
 _MAX_CANDIDATES = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Fragments:
-    """The covered pixels of N pictures, packed into one list ordered by picture, row, column.
+    """Places on the surfaces that N pictures show, one for each listed pixel.
 
     Attributes:
         pixel: [P] int64, flat index into (N, H, W).
@@ -51,30 +55,34 @@ class Fragments:
         """Where something was hit: [N, H, W] bool."""
         return self.scatter(torch.ones_like(self.depth, dtype=torch.bool), 0)
 
-    def interpolate(self, attributes: Tensor, faces: Tensor, of_image: Tensor | None = None) -> Tensor:
-        """Vertex attributes at the fragments.
-
-        Args:
-            attributes: [V, C] shared by all pictures, or [M, V, C].
-            faces: [F, 3].
-            of_image: [N] int64, the row of `attributes` that each picture uses; default row n for picture n.
-
-        Returns:
-            [P, C].
-        """
-        corners = faces[self.face]  # [P, 3]
+    def interpolate(self, attributes: Tensor, faces: Tensor) -> Tensor:
+        """Vertex attributes [V, C], or [N, V, C] with their own for each picture, at the fragments: [P, C]."""
+        corners = faces.index_select(0, self.face)  # [P, 3]
         if attributes.dim() == 3:
-            owner = self.image if of_image is None else of_image[self.image]
-            corners = corners + (owner * attributes.shape[1])[:, None]
+            if len(attributes) > 1:
+                corners = corners + (self.image * attributes.shape[1])[:, None]
             attributes = attributes.flatten(0, 1)
-        out = attributes[corners[:, 0]] * self.bary[:, :1]
-        out += attributes[corners[:, 1]] * self.bary[:, 1:2]
-        out += attributes[corners[:, 2]] * self.bary[:, 2:]
-        return out
+        return interpolate(attributes, corners, self.bary)
+
+
+def interpolate(attributes: Tensor, corners: Tensor, bary: Tensor) -> Tensor:
+    """Attributes [V, C] of three vertices [P, 3] each, weighted by `bary` [P, 3]: [P, C]."""
+    return torch.nn.functional.embedding_bag(corners, attributes, per_sample_weights=bary, mode="sum")
 
 
 def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor | None = None) -> Fragments:
-    """Find the nearest face at every pixel centre of N pictures.
+    """Find the nearest face at every pixel centre of N pictures; arguments as of `zbuffer`.
+
+    Returns:
+        Fragments of all pictures, ordered by picture, row, column.
+    """
+    keys = zbuffer(points, faces, size, two_sided)
+    pixel = keys.flatten().nonzero()[:, 0]
+    return fragments_at(keys, pixel, points, faces)
+
+
+def zbuffer(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor | None = None) -> Tensor:
+    """The nearest face at every pixel centre of N pictures.
 
     Args:
         points: [N, V, 3] projected vertices: pixel x, pixel y, depth in metres (pixel centres at +0.5).
@@ -83,15 +91,76 @@ def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: T
         two_sided: [F] bool, faces that are seen from behind as well; default all.
 
     Returns:
-        Fragments of all pictures. A face with a vertex nearer than 5 cm to the camera plane is left out.
+        [N, H, W] int64 keys: `inverse_depth_of` in the upper half, `face_of` in the lower; 0 where there is nothing. A
+        face with a vertex nearer than 5 cm to the camera plane is left out.
     """
-    n, v, _ = points.shape
-    h, w = size
-    flat = points.reshape(-1, 3)
+    if two_sided is None:
+        two_sided = torch.ones(len(faces), dtype=torch.bool, device=faces.device)
+    if points.device.type == "cpu" and _can_compile():
+        return compiled_zbuffer(points, faces, size, two_sided)
+    return plain_zbuffer(points, faces, size, two_sided)
+
+
+def inverse_depth_of(keys: Tensor) -> Tensor:
+    """1 / metres along the camera's axis of keys of any shape; 0 where there is nothing."""
+    return (keys >> 32).int().view(torch.float32)
+
+
+def face_of(keys: Tensor) -> Tensor:
+    """Index of the face of keys of any shape."""
+    return keys & 0xFFFFFFFF
+
+
+@cache
+def _can_compile() -> bool:
+    return find_spec("numba") is not None
+
+
+def compiled_zbuffer(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor) -> Tensor:
+    """`plain_zbuffer` by compiled code; CPU only."""
+    from nopo.synthetic.zbuffer import fill
+
+    inverse_depth = torch.zeros(len(points), *size)
+    nearest = torch.zeros(len(points), *size, dtype=torch.int32)
+    fill(
+        points.contiguous().numpy(), faces.contiguous().numpy(), two_sided.numpy(),
+        np.float32(NEAR_M), np.float32(_FLAT), np.float32(_EDGE_SLACK), inverse_depth.numpy(), nearest.numpy(),
+    )  # fmt: skip
+    return (inverse_depth.view(torch.int32).long() << 32) | nearest
+
+
+def fragments_at(keys: Tensor, pixel: Tensor, points: Tensor, faces: Tensor) -> Fragments:
+    """What covered pixels show, with exact barycentric coordinates.
+
+    Args:
+        keys: [N, H, W] from `zbuffer`.
+        pixel: [P] int64 flat indices into them.
+        points: [N, V, 3] as given to `zbuffer`.
+        faces: [F, 3] likewise.
+    """
+    n, h, w = keys.shape
+    face = face_of(keys.flatten().index_select(0, pixel))
+    picture = pixel // (h * w)
+    row = pixel // w
+    x, y = (pixel - row * w).float() + 0.5, (row - picture * h).float() + 0.5
+    corners = faces.index_select(0, face) + (picture * points.shape[1])[:, None]
+    placed = points.reshape(-1, 3).index_select(0, corners.flatten()).view(-1, 9).T.contiguous()
+    ax, ay, az, bx, by, bz, cx, cy, cz = placed
+    area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
+    dx, dy = x - ax, y - ay
+    wb = (dx * (cy - ay) - dy * (cx - ax)) / area
+    wc = (dy * (bx - ax) - dx * (by - ay)) / area
+    over_depth = torch.stack([(1 - wb - wc) / az, wb / bz, wc / cz])
+    total = over_depth.sum(0)
+    return Fragments(pixel, face, (over_depth / total).T.contiguous(), 1 / total, (n, h, w))
+
+
+def plain_zbuffer(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: Tensor) -> Tensor:
+    """`zbuffer` in torch, on any device."""
+    n, h, w = len(points), *size
     x, y, z = (points[..., axis].index_select(1, faces.T.reshape(-1)).view(n, 3, -1) for axis in range(3))  # [N, 3, F]
     area = (x[:, 1] - x[:, 0]) * (y[:, 2] - y[:, 0]) - (y[:, 1] - y[:, 0]) * (x[:, 2] - x[:, 0])  # [N, F] twice
-    facing = area < -1e-9  # the picture's y points down: outside faces turn clockwise there
-    facing |= (area > 1e-9) if two_sided is None else (area > 1e-9) & two_sided
+    facing = (area < -_FLAT) | (area > _FLAT) & two_sided  # y points down: outside faces turn clockwise
     image, face = facing.nonzero(as_tuple=True)  # [T]
 
     where = image * (3 * len(faces)) + face
@@ -121,21 +190,7 @@ def rasterize(points: Tensor, faces: Tensor, size: tuple[int, int], two_sided: T
         part = slice(begin, end)
         _stamp(keys, plane[part], count[part], base[part], face[part], w)
         begin = end
-
-    pixel = keys.nonzero()[:, 0]  # [P]
-    winner = keys[pixel] & 0xFFFFFFFF
-    picture = pixel // (h * w)
-    within = pixel - picture * (h * w)
-    x, y = (within % w).float() + 0.5, torch.div(within, w, rounding_mode="floor").float() + 0.5
-    corners = faces[winner] + (picture * v)[:, None]
-    a, b, c = flat[corners[:, 0]], flat[corners[:, 1]], flat[corners[:, 2]]
-    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
-    dx, dy = x - a[:, 0], y - a[:, 1]
-    wb = (dx * (c[:, 1] - a[:, 1]) - dy * (c[:, 0] - a[:, 0])) / area
-    wc = (dy * (b[:, 0] - a[:, 0]) - dx * (b[:, 1] - a[:, 1])) / area
-    over_depth = torch.stack([(1 - wb - wc) / a[:, 2], wb / b[:, 2], wc / c[:, 2]], 1)
-    total = over_depth.sum(1)
-    return Fragments(pixel, winner, over_depth / total[:, None], 1 / total, (n, h, w))
+    return keys.view(n, h, w)
 
 
 def _stamp(keys: Tensor, plane: Tensor, count: Tensor, base: Tensor, face: Tensor, width: int) -> None:

@@ -8,14 +8,20 @@ import torch
 from torch import Tensor
 
 from nopo.body.kinematics import forward_kinematics
-from nopo.body.skeleton import NUM_JOINTS
+from nopo.body.skeleton import BONES
 from nopo.camera import Camera
 from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic.figure import load_mesh
-from nopo.synthetic.lighting import Light, highlight, irradiance
+from nopo.synthetic.lighting import Light, highlight, irradiance, of_places
 from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person
-from nopo.synthetic.rasterize import Fragments, rasterize
+from nopo.synthetic.rasterize import inverse_depth_of, zbuffer
+from nopo.synthetic.samples import Samples, choose_samples
+from nopo.synthetic.surface import unit
+
+_NEAR_JOINTS = [near for near, _ in BONES]
+_TEXTURE_BLUR = 0.7
+"""Pixels over which textures are softened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,39 +35,46 @@ class Posed:
 def pose_person(person: Person, rotations: Tensor) -> Posed:
     """Linear blend skinning of V poses, rotations [V, 55, 3] axis-angle with joint 0 the global orientation."""
     transforms = forward_kinematics(axis_angle_to_matrix(rotations), person.rest_joints)  # [V, 55, 3, 4]
-    points, normals = [], []
-    for moves in transforms:  # one at a time: the blends stay in the cache
-        blend = (person.joint_weights @ moves.reshape(NUM_JOINTS, 12)).view(-1, 3, 4)
-        both = blend[..., :3] @ torch.stack([person.surface, person.normals], -1)  # [N, 3, 2]
-        points.append(both[..., 0] + blend[..., 3])
-        normals.append(both[..., 1])
-    return Posed(torch.stack(points), torch.stack(normals))
+    moves = transforms[:, _NEAR_JOINTS].transpose(0, 1).flatten(1)  # [69, 12 V]
+    blend = load_mesh(str(moves.device)).blend(moves, person.grid_weights).view(len(rotations), 3, 4, -1)
+    (x, y, z), (nx, ny, nz) = person.surface.T.contiguous(), person.normals.T.contiguous()
+    a, b, c, shift = blend.unbind(2)  # [V, 3, N]
+    points = a * x + b * y + c * z + shift
+    normals = a * nx + b * ny + c * nz
+    return Posed(points.transpose(1, 2), normals.transpose(1, 2))
 
 
 def look_through(points: Tensor, K: Tensor, viewmat: Tensor) -> Tensor:
     """Pixel x, y and depth [V, N, 3] of world points [V, N, 3] through cameras K [V, 3, 3], viewmat [V, 4, 4]."""
-    cam = points @ viewmat[:, :3, :3].transpose(1, 2) + viewmat[:, None, :3, 3]
-    depth = cam[..., 2:]
-    pixel = cam[..., :2] / depth.clamp_min(1e-3) * K[:, None, [0, 1], [0, 1]] + K[:, None, :2, 2]
-    return torch.cat([pixel, depth], -1)
+    cam = viewmat[:, :3, :3] @ points.transpose(1, 2) + viewmat[:, :3, 3:]  # [V, 3, N]
+    depth = cam[:, 2]
+    x, y = cam[:, :2].div_(depth.clamp_min(1e-3)[:, None]).unbind(1)
+    f, c = K[:, [0, 1], [0, 1], None], K[:, :2, 2, None]
+    return torch.stack([x * f[:, 0] + c[:, 0], y * f[:, 1] + c[:, 1], depth], -1)
 
 
 @dataclass(frozen=True, eq=False)
 class Exposure:
-    """What V pictures of one person show at their P covered pixels.
+    """What V pictures of one person show.
 
     Attributes:
-        fragments: which pixels, faces and barycentric coordinates.
+        samples: where the pictures were shaded, P places.
+        keys: [V, h, w] the z-buffer of the finer pictures.
         colour: [P, 3] linear light that reaches the camera.
-        gain: [V, 3] mean linear light on the person.
+        canonical: [P, 3] metres, template place.
+        gain: [3] mean linear light on the person.
     """
 
-    fragments: Fragments
+    samples: Samples
+    keys: Tensor
     colour: Tensor
+    canonical: Tensor
     gain: Tensor
 
 
-def expose(person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, lights: list[Light]) -> Exposure:
+def expose(
+    person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, supersample: int, lights: list[Light]
+) -> Exposure:
     """Photograph one person V times.
 
     Args:
@@ -70,64 +83,76 @@ def expose(person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, 
         K: [V, 3, 3] intrinsics of the pictures.
         viewmat: [V, 4, 4] world -> camera.
         size: side of the square pictures, pixels.
+        supersample: samples per pixel and axis.
         lights: V lights.
     """
     mesh = load_mesh(str(K.device))
-    fragments = rasterize(look_through(posed.points, K, viewmat), mesh.faces, (size, size), mesh.two_sided)
-    looked_up = fragments.interpolate(torch.cat([person.place, person.cavity[:, None]], -1), mesh.faces)
-    place = looked_up[:, :3]
-    normal = fragments.interpolate(posed.normals, mesh.faces)
+    fine = size * supersample
+    points = look_through(posed.points, finer(K, supersample), viewmat)
+    keys = zbuffer(points, mesh.faces, (fine, fine), mesh.two_sided)
+    samples = choose_samples(keys, points, mesh.faces, mesh.piece, supersample)
+    fragments = samples.fragments
+    looked_up = fragments.interpolate(_looks(person), mesh.faces).T.contiguous()  # [7, P]
+    place, cavity, canonical = looked_up[:3].T, looked_up[3], looked_up[4:].T
     piece = mesh.piece[fragments.face]
-    openness = 1 - 0.4 * looked_up[:, 3] - 0.5 * _contact(fragments)
-    footprint = float((fragments.depth / K[fragments.image, 0, 0]).mean()) if len(piece) else 1.0
-    painted = paint(person.look, person.outfit, place, piece, footprint)
-    folds = _wrinkles(place, person.outfit.folds_waves, painted.wrinkle)
-    colour = torch.empty_like(normal)
-    gain = torch.ones(len(lights), 3, device=normal.device)
-    bounds = torch.searchsorted(fragments.image, torch.arange(len(lights) + 1, device=normal.device)).tolist()
-    for v, light in enumerate(lights):
-        here = slice(bounds[v], bounds[v + 1])
-        if here.start == here.stop:
-            continue
-        ray = _rays(fragments.pixel[here], K[v], size) @ viewmat[v, :3, :3]
-        to_eye = -torch.nn.functional.normalize(ray, dim=-1)
-        n = normal[here]
-        behind = ((n * to_eye).sum(-1, keepdim=True) < 0) & (piece[here] > 1)[:, None]  # the inside of a skirt
-        n = torch.nn.functional.normalize(torch.where(behind, -n, n), dim=-1)
-        n = torch.nn.functional.normalize(n + folds[here], dim=-1)
-        light_in = irradiance(light, n, openness[here] * (1 - 0.4 * behind[:, 0].float()))
-        glint = highlight(light, n, to_eye, painted.shine[here])
-        colour[here] = painted.colour[here] ** 2 * light_in + glint[:, None]
-        gain[v] = light_in.mean(0)
-    return Exposure(fragments, colour, gain)
+    image = fragments.image
+    footprint = float((fragments.depth / K[:, 0, 0][image]).mean()) if len(piece) else 1.0
+    painted = paint(person.look, person.outfit, place, piece, _TEXTURE_BLUR * footprint)
+
+    to_eye = -unit(_rays(samples.pixel, image, K, viewmat, size))
+    normal = fragments.interpolate(posed.normals, mesh.faces)
+    behind = ((normal * to_eye).sum(-1) < 0) & (piece > 1)  # the inside of a skirt
+    normal = unit(torch.where(behind[:, None], -normal, normal))
+    normal = unit(normal + _wrinkles(place, person.outfit.folds_waves, painted.wrinkle))
+    openness = (1 - 0.4 * cavity - 0.5 * _contact(keys, samples)) * (1 - 0.4 * behind)
+    light = of_places(lights, image)
+    light_in = irradiance(light, normal, openness)
+    glint = highlight(light, normal, to_eye, painted.shine)
+    colour = painted.colour**2 * light_in + glint[:, None]
+    gain = light_in.mean(0) if len(piece) else light_in.new_ones(3)
+    return Exposure(samples, keys, colour, canonical, gain)
 
 
-def _rays(pixel: Tensor, K: Tensor, size: int) -> Tensor:
-    within = pixel % (size * size)
-    x, y = (within % size).float() + 0.5, torch.div(within, size, rounding_mode="floor").float() + 0.5
-    return torch.stack([(x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1], torch.ones_like(x)], -1)
+def finer(K: Tensor, supersample: int) -> Tensor:
+    """Intrinsics [V, 3, 3] of pictures with that many times the pixels."""
+    return K * torch.tensor([supersample, supersample, 1.0], device=K.device)[:, None]
+
+
+def _looks(person: Person) -> Tensor:
+    """[N, 7] what is looked up at vertices whatever the pose: place, cavity, canonical position."""
+    return torch.cat([person.place, person.cavity[:, None], person.canonical], -1)
+
+
+def _rays(pixel: Tensor, image: Tensor, K: Tensor, viewmat: Tensor, size: int) -> Tensor:
+    """[P, 3] world directions from the camera through pixels."""
+    row = pixel // size
+    x, y = (pixel - row * size).float() + 0.5, (row - image * size).float() + 0.5
+    turn = viewmat[:, :3, :3].transpose(1, 2) @ torch.linalg.inv(K)  # [V, 3, 3] pixel -> world direction
+    a, b, c = (turn.permute(1, 2, 0)[..., image] if len(K) > 1 else turn[0, :, :, None]).unbind(1)  # [3, P]
+    return (a * x + b * y + c).T
 
 
 def _wrinkles(place: Tensor, waves: tuple[float, ...], strength: Tensor) -> Tensor:
     """[P, 3] what folds add to the normal."""
     directions = torch.tensor(waves, device=place.device).view(4, 3) * 26
-    bend = torch.sin(place @ directions[3])
-    phase = place @ directions[:3].T + 1.5 * bend[:, None]  # [P, 3]
-    sharp = torch.sin(phase) * torch.sin(phase.roll(1, -1) * 0.6 + 1)
-    return sharp * (0.32 * strength)[:, None]
+    phase = directions @ place.T  # [4, P]
+    phase = phase[:3] + 1.5 * torch.sin(phase[3])
+    sharp = torch.sin(phase) * torch.sin(phase.roll(1, 0) * 0.6 + 1)
+    return (sharp * (0.32 * strength)).T
 
 
-def _contact(fragments: Fragments) -> Tensor:
+def _contact(keys: Tensor, samples: Samples) -> Tensor:
     """[P] 0 to 1: how much nearer the neighbourhood in the picture is, as where an arm lies before the trunk."""
-    n, h, _ = fragments.shape
-    coarse = max(1, h // 64)  # a quarter of a thousand samples is enough to see an arm before a trunk
-    layers = torch.stack([torch.ones_like(fragments.depth), fragments.depth], -1)
-    layers = fragments.scatter(layers)[:, coarse // 2 :: coarse, coarse // 2 :: coarse]  # [M, h', w', 2]
-    pooled = torch.nn.functional.avg_pool2d(layers.permute(0, 3, 1, 2), 3, 1, 1)
-    near = pooled[:, 1] / pooled[:, 0].clamp_min(1e-6)
-    near = torch.where(pooled[:, 0] > 0, near, torch.full_like(near, 1e3))[:, None]
-    near = torch.nn.functional.interpolate(near, (h, h), mode="bilinear", align_corners=False)
-    behind = fragments.depth - near.flatten()[fragments.pixel]
+    fine = keys.shape[1]
+    coarse = max(1, fine // 64)  # a few thousand samples are enough to see an arm before a trunk
+    inverse = inverse_depth_of(keys[:, coarse // 2 :: coarse, coarse // 2 :: coarse])  # [M, h', w']
+    hit = (inverse > 0).float()
+    layers = torch.stack([hit, hit / inverse.clamp_min(1e-6)], 1)
+    pooled = torch.nn.functional.avg_pool2d(layers, 3, 1, 1)
+    near = torch.where(pooled[:, 0] > 0, pooled[:, 1] / pooled[:, 0].clamp_min(1e-6), pooled.new_tensor(1e3))
+    size = samples.shape[1]
+    near = torch.nn.functional.interpolate(near[:, None], (size, size), mode="bilinear", align_corners=False)
+    behind = samples.fragments.depth - near.flatten().index_select(0, samples.pixel)
     return ((behind - 0.008) / 0.10).clamp(0, 1)
 
 
@@ -136,19 +161,7 @@ def cameras_of(cameras: list[Camera], device: torch.device | str) -> tuple[Tenso
     return torch.stack([c.K for c in cameras]).to(device), torch.stack([c.viewmat for c in cameras]).to(device)
 
 
-def develop(exposure: Exposure, supersample: int) -> tuple[Tensor, Tensor]:
-    """Linear light at the fragments -> sRGB pictures premultiplied with coverage, and coverage.
-
-    Args:
-        exposure: pictures whose side is `supersample` times the final one.
-        supersample: samples per pixel and axis.
-
-    Returns:
-        Premultiplied colour [M, 3, H, W] and coverage [M, H, W].
-    """
+def develop(exposure: Exposure) -> tuple[Tensor, Tensor]:
+    """Linear light -> sRGB pictures premultiplied with coverage [M, 3, H, W], and coverage [M, H, W]."""
     srgb = exposure.colour.clamp(0, 1).sqrt()  # a gamma of 2 is near enough for invented light
-    layers = torch.cat([srgb, torch.ones_like(srgb[:, :1])], -1)
-    picture = exposure.fragments.scatter(layers).permute(0, 3, 1, 2)  # [M, 4, h, w]
-    if supersample > 1:
-        picture = torch.nn.functional.avg_pool2d(picture, supersample)
-    return picture[:, :3], picture[:, 3]
+    return exposure.samples.picture(srgb), exposure.samples.coverage()

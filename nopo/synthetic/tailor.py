@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nopo.synthetic.cover import bottom_cover, edge, gap_cover, hair_cover, hat_cover, shoe_cover, sock_cover, top_cover
-from nopo.synthetic.figure import Figure, vertex_normals
+from nopo.synthetic.figure import Figure
 from nopo.synthetic.wardrobe import Look, Outfit
 
 _ROWS, _COLUMNS = 40, 32
@@ -105,7 +105,7 @@ def dress(figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tens
         The clothed surface [V, 3] and the girth of the clothed trunk, from which skirts and coat tails hang.
     """
     reference, surface = figure.reference, skin.clone()
-    normals = vertex_normals(skin, figure.body.faces)
+    normals = figure.skin.normals(skin)
     waves = torch.tensor(outfit.folds_waves).view(4, 3)
     folds = 0.5 + 0.25 * (torch.sin(reference @ (waves[0] * 18) + 1) + torch.sin(reference @ (waves[1] * 26)))  # [V]
 
@@ -152,7 +152,7 @@ def _pad_arms(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surf
     surface[:, 1:] += outward * (width * worn)[:, None]
     if outfit.gloves:
         hand = edge(reference[:, 0].abs() - 0.66, 0.02) * figure.arm
-        surface += vertex_normals(skin, figure.body.faces) * (0.004 * hand)[:, None]
+        surface += figure.skin.normals(skin) * (0.004 * hand)[:, None]
 
 
 def _pad_legs(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surface: Tensor, folds: Tensor) -> None:

@@ -12,8 +12,8 @@ from nopo.body.template import rasterize_atlas
 from nopo.synthetic.figure import load_figure, load_mesh
 from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person
-from nopo.synthetic.rasterize import Fragments
-from nopo.synthetic.shoot import Posed, look_through
+from nopo.synthetic.rasterize import interpolate, inverse_depth_of
+from nopo.synthetic.shoot import Posed
 
 DEPTH_SLACK_M = 0.012  # a texel this far behind what a pixel shows is still the same surface
 
@@ -23,17 +23,26 @@ class UvAtlas:
     """Texels of the body: which face and where on it.
 
     Attributes:
-        fragments: one "picture" of S×S texels, laid out as in `nopo.body.template`.
+        pixel: [P] flat index of each texel into (S, S), laid out as in `nopo.body.template`.
+        corners: [P, 3] vertices of its face; `bary` [P, 3] where on the face.
         piece: [P] index into PIECES; `place` [P, 3] on the reference body.
         mask: [S, S] bool.
         bone_weights: [S, S, 69].
     """
 
-    fragments: Fragments
+    pixel: Tensor
+    corners: Tensor
+    bary: Tensor
     piece: Tensor
     place: Tensor
     mask: Tensor
     bone_weights: Tensor
+
+    def map(self, values: Tensor) -> Tensor:
+        """Values [P, C] of the texels -> [S, S, C], zero elsewhere."""
+        out = values.new_zeros(self.mask.numel(), values.shape[1])
+        out[self.pixel] = values
+        return out.view(*self.mask.shape, -1)
 
 
 @cache
@@ -43,47 +52,59 @@ def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
     body = figure.body
     atlas = rasterize_atlas(body.uvs, body.uv_faces, size)
     pixel = atlas.mask.flatten().nonzero()[:, 0]
-    face = atlas.face.flatten()[pixel].to(device)
-    bary = atlas.barycentric.view(-1, 3)[pixel].to(device)
-    fragments = Fragments(pixel.to(device), face, bary, torch.ones(len(pixel), device=device), (1, size, size))
-    faces = body.faces.to(device)
-    weights = fragments.interpolate(body.bone_weights.to(device), faces)
+    face, bary = atlas.face.flatten()[pixel], atlas.barycentric.view(-1, 3)[pixel]
+    corners = body.faces[face]
+    weights = torch.zeros(size * size, body.bone_weights.shape[1])
+    weights[pixel] = interpolate(body.bone_weights, corners, bary)
     return UvAtlas(
-        fragments=fragments,
-        piece=load_mesh(device).piece[face],
-        place=fragments.interpolate(figure.reference.to(device), faces),
-        mask=fragments.mask()[0],
-        bone_weights=fragments.scatter(weights)[0],
+        pixel=pixel.to(device),
+        corners=corners.to(device),
+        bary=bary.to(device),
+        piece=load_mesh().piece[face].to(device),
+        place=interpolate(figure.reference, corners, bary).to(device),
+        mask=atlas.mask.to(device),
+        bone_weights=weights.view(size, size, -1).to(device),
     )
 
 
 def uv_surface(person: Person, gain: Tensor, size: int) -> dict[str, Tensor]:
     """Canonical positions and colours, under mean linear light `gain` [3], on the UV map; see Batch."""
-    device = str(person.surface.device)
-    atlas = uv_atlas(size, device)
-    position = atlas.fragments.interpolate(person.canonical, load_mesh(device).faces)
+    atlas = uv_atlas(size, str(person.surface.device))
+    position = interpolate(person.canonical.contiguous(), atlas.corners, atlas.bary)
     colour = paint(person.look, person.outfit, atlas.place, atlas.piece, 1.6 / size).colour
     lit = (colour**2 * gain).clamp(0, 1).sqrt()
-    return {"uv_positions": atlas.fragments.scatter(position)[0], "uv_colors": atlas.fragments.scatter(lit)[0]}
+    return {"uv_positions": atlas.map(position), "uv_colors": atlas.map(lit)}
 
 
-def uv_visible(
-    posed: Posed, K: Tensor, viewmat: Tensor, fragments: Fragments, mask: Tensor, size: int
-) -> Tensor:
-    """[V, S, S] bool texels that a picture shows: facing the camera, nothing before them, kept by the matte."""
-    device = str(K.device)
-    atlas, faces = uv_atlas(size, device).fragments, load_mesh(device).faces
-    views, fine, _ = fragments.shape
-    depth = fragments.scatter(fragments.depth, float("inf"))
+def uv_visible(posed: Posed, K: Tensor, viewmat: Tensor, keys: Tensor, mask: Tensor, size: int) -> Tensor:
+    """Which texels pictures show: facing the camera, nothing before them, kept by the matte.
+
+    Args:
+        posed: the poses.
+        K: [V, 3, 3] of the photos.
+        viewmat: [V, 4, 4] world -> camera.
+        keys: [V, h, w] the z-buffer, as fine as the photos or finer.
+        mask: [V, H, W] the matte.
+        size: S.
+
+    Returns:
+        [V, S, S] bool.
+    """
+    atlas = uv_atlas(size, str(K.device))
+    views, fine, _ = keys.shape
     supersample = fine // mask.shape[-1]
-    out = torch.zeros(views, size * size, dtype=torch.bool, device=device)
-    for v in range(views):
-        point = atlas.interpolate(posed.points[v], faces)
-        x, y, away = look_through(point[None], K[v : v + 1], viewmat[v : v + 1])[0].unbind(-1)
+    rotation = viewmat[:, :3, :3]
+    cam = rotation @ posed.points.transpose(1, 2) + viewmat[:, :3, 3:]  # [V, 3, N]
+    towards = -(cam * (rotation @ posed.normals.transpose(1, 2))).sum(1, keepdim=True)
+    vertices = torch.cat([cam, towards], 1).transpose(1, 2).contiguous()  # [V, N, 4]
+    seen = []
+    for v, (f, c) in enumerate(zip(K[:, [0, 1], [0, 1]].tolist(), K[:, :2, 2].tolist(), strict=True)):
+        x, y, away, facing = interpolate(vertices[v], atlas.corners, atlas.bary).T.contiguous()
+        over = supersample / away.clamp_min(1e-3)
+        x, y = x * (f[0] * over) + supersample * c[0], y * (f[1] * over) + supersample * c[1]
         column, row = x.long().clamp(0, fine - 1), y.long().clamp(0, fine - 1)
-        eye = -viewmat[v, :3, :3].T @ viewmat[v, :3, 3]
-        facing = (atlas.interpolate(posed.normals[v], faces) * (eye - point)).sum(-1) > 0
-        inside = (x >= 0) & (x < fine) & (y >= 0) & (y < fine)
-        inside &= mask[v, row // supersample, column // supersample] > 0.25
-        out[v, atlas.pixel] = inside & facing & (away < depth[v, row, column] + DEPTH_SLACK_M)
-    return out.view(views, size, size)
+        inside = (x >= 0) & (x < fine) & (y >= 0) & (y < fine) & (facing > 0)
+        kept = mask[v].flatten()[row // supersample * mask.shape[-1] + column // supersample] > 0.25
+        before = inverse_depth_of(keys[v].flatten()[row * fine + column])
+        seen.append(inside & kept & ((away - DEPTH_SLACK_M) * before < 1))
+    return atlas.map(torch.stack(seen, 1)).permute(2, 0, 1)

@@ -2,7 +2,7 @@
 
 import torch
 
-from nopo.synthetic.rasterize import rasterize
+from nopo.synthetic.rasterize import compiled_zbuffer, plain_zbuffer, rasterize
 
 
 def slow_rasterize(points, faces, size):
@@ -67,10 +67,21 @@ def test_pictures_of_a_batch_do_not_mix():
 def test_many_candidates_are_stamped_in_parts(monkeypatch):
     points = torch.rand(2, 30, 3, generator=torch.Generator().manual_seed(1)) * 16 + 0.5
     faces = torch.randint(0, 30, (40, 3), generator=torch.Generator().manual_seed(2))
-    whole = rasterize(points, faces, (16, 16))
+    both = torch.ones(40, dtype=torch.bool)
+    whole = plain_zbuffer(points, faces, (16, 16), both)
     monkeypatch.setattr("nopo.synthetic.rasterize._MAX_CANDIDATES", 50)
-    parts = rasterize(points, faces, (16, 16))
-    assert torch.equal(whole.pixel, parts.pixel) and torch.equal(whole.face, parts.face)
+    assert torch.equal(whole, plain_zbuffer(points, faces, (16, 16), both))
+
+
+def test_the_compiled_twin_agrees_to_the_last_bit():
+    generator = torch.Generator().manual_seed(5)
+    points = torch.rand(2, 300, 3, generator=generator) * torch.tensor([140.0, 100.0, 2.0]) - torch.tensor([10.0, 5, 0])
+    points[:, 1::2] = points[:, ::2] + torch.randn(2, 150, 3, generator=generator) * torch.tensor([5.0, 5.0, 0.01])
+    points[:, :9, 2] = 1.0  # faces at the same depth
+    faces = torch.randint(0, 300, (400, 3), generator=generator)
+    both = torch.rand(400, generator=generator) > 0.5
+    plain, compiled = plain_zbuffer(points, faces, (90, 120), both), compiled_zbuffer(points, faces, (90, 120), both)
+    assert (plain > 0).float().mean() > 0.3 and torch.equal(plain, compiled)
 
 
 def test_interpolation_is_exact_for_linear_attributes():

@@ -1,0 +1,89 @@
+"""Where pictures are shaded: once for each pixel, and once more where a second surface takes part of it.
+
+The z-buffer is finer than the picture, so that outlines are smooth; colour and light, which vary slowly over one
+surface, are worked out for one of its samples only (as multisampling does on graphics cards).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nopo.synthetic.rasterize import Fragments, face_of, fragments_at, inverse_depth_of
+
+_OTHER_SURFACE_M = 0.03
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The shaded places of N pictures of S×S pixels; the first Q of them are one for each covered pixel, in order.
+
+    Attributes:
+        fragments: [P] places in the finer pictures.
+        pixel: [P] flat index into (N, S, S).
+        share: [P] the part of the pixel that looks like this.
+        covered: [Q] the part of each covered pixel where anything is.
+        shape: (N, S, S).
+    """
+
+    fragments: Fragments
+    pixel: Tensor
+    share: Tensor
+    covered: Tensor
+    shape: tuple[int, int, int]
+
+    def coverage(self) -> Tensor:
+        """[N, S, S] from 0 to 1."""
+        out = self.covered.new_zeros(self.shape)
+        out.view(-1)[self.pixel[: len(self.covered)]] = self.covered
+        return out
+
+    def picture(self, values: Tensor) -> Tensor:
+        """Values [P, C] averaged over each pixel, zero where nothing is: [N, C, S, S]."""
+        n, size, _ = self.shape
+        first, channels = len(self.covered), values.shape[1]
+        parts = values.T * self.share  # [C, P]
+        out = parts.new_zeros(channels, n * size * size)
+        out[:, self.pixel[:first]] = parts[:, :first]
+        out.index_add_(1, self.pixel[first:], parts[:, first:])
+        return out.view(channels, n, size, size).transpose(0, 1)
+
+
+def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, supersample: int) -> Samples:
+    """Where to shade.
+
+    Args:
+        keys: [N, s·S, s·S] from `zbuffer`.
+        points: [N, V, 3] as given to it.
+        faces: [F, 3] likewise.
+        piece: [F] int64, pieces are surfaces of their own.
+        supersample: s.
+    """
+    n, fine, _ = keys.shape
+    s, size = supersample, fine // supersample
+    blocks = keys.view(n, size, s, size, s).transpose(2, 3).reshape(-1, s * s)
+    pixel = blocks.amax(1).nonzero()[:, 0]  # [Q]
+    block = blocks.index_select(0, pixel)  # [Q, s²]
+    covered = block > 0
+    rank = torch.arange(1, s * s + 1, device=keys.device)
+    rank[s // 2 * s + s // 2] = s * s + 1  # nearest to the middle
+    first = (covered * rank).argmax(1, keepdim=True)
+    depth = 1 / inverse_depth_of(block).clamp_min(1e-6)
+    surface = piece[face_of(block)]
+    other = ((depth - depth.gather(1, first)).abs() > _OTHER_SURFACE_M) | (surface != surface.gather(1, first))
+    other &= covered
+    more = other.any(1).nonzero()[:, 0]
+    elsewhere = other[more]
+    second = (elsewhere * rank).argmax(1)
+
+    owner, place = torch.cat([pixel, pixel[more]]), torch.cat([first[:, 0], second])
+    row = owner // size  # of the picture, pictures below each other
+    at = (row * s + place // s) * fine + (owner - row * size) * s + place % s
+    number = covered.sum(1)
+    taken = elsewhere.sum(1)
+    share = torch.cat([number, taken]).float()
+    share[more] -= taken
+    fragments = fragments_at(keys, at, points, faces)
+    return Samples(fragments, owner, share / (s * s), number / (s * s), (n, size, size))
