@@ -33,7 +33,7 @@ class LossWeights:
     template: float = 6.0  # metres
     colour: float = 0.5  # sRGB
     joints: float = 4.0  # metres
-    facing: float = 0.5  # squared length of a difference of unit vectors
+    facing: float = 3.0  # squared length of a difference of unit vectors
 
 
 def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
