@@ -47,7 +47,8 @@ def write_report(outcomes: Sequence[Outcome], subjects: Sequence[Subject], out: 
     sheets = []
     for start in range(0, len(subjects), ROWS_A_SHEET):
         page = slice(start, start + ROWS_A_SHEET)
-        rows = [_row(*pair, out) for pair in zip(subjects[page], outcomes[page], strict=True)]
+        most = min(MAX_PHOTOS, max(len(subject.photos) for subject in subjects[page]))
+        rows = [_row(*pair, out, most) for pair in zip(subjects[page], outcomes[page], strict=True)]
         sheets.append(out / (f"sheet-{start // ROWS_A_SHEET + 1}.png" if start else "sheet.png"))
         with partial_file(sheets[-1]) as partial:
             contact_sheet(rows, CELL_PX).save(partial)
@@ -63,10 +64,11 @@ def as_text(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(lines)
 
 
-def _row(subject: Subject, outcome: Outcome, out: Path) -> tuple[str, list[np.ndarray]]:
-    """Title and pictures: some photos, then the avatar from four sides."""
-    pictures = list(_thumbnails(subject.photos[:MAX_PHOTOS]))
+def _row(subject: Subject, outcome: Outcome, out: Path, most: int) -> tuple[str, list[np.ndarray | None]]:
+    """Title and pictures: at most `most` photos, then the avatar from four sides, below that of the others."""
+    pictures: list[np.ndarray | None] = list(_thumbnails(subject.photos[:most]))
     if outcome.result != "failed":
+        pictures += [None] * (most - len(pictures))
         with Image.open(out / subject.name / "views.png") as views:
             pictures += np.split(np.asarray(views), len(SIDES), axis=1)
     return f"{subject.name}: {outcome.error or f'{outcome.seconds:.1f} s'}", pictures

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from nopo.progress import Progress, silent
 
@@ -28,11 +29,10 @@ def bars(quiet: bool, leave: bool = True) -> Iterator[Progress]:
                 bar.close()
             bar = tqdm(total=total, desc=f"{stage:>10}", leave=leave, dynamic_ncols=True)
         bar.update(done - bar.n)
-        if done == total:
-            bar.close()  # what is said next gets a line of its own
 
     try:
-        yield show
+        with logging_redirect_tqdm():  # what is said meanwhile gets a line of its own
+            yield show
     finally:
         if bar is not None:
             bar.close()

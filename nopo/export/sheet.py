@@ -13,27 +13,31 @@ GAP_PX = 16
 TITLE_PX = 30
 
 
-def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray]]], cell_px: int = 320) -> Image.Image:
+def contact_sheet(rows: Sequence[tuple[str, Sequence[np.ndarray | None]]], cell_px: int = 320) -> Image.Image:
     """Lay out pictures.
 
     Args:
         rows: title and pictures of each row; a picture is (H, W, 3) or (H, W, 4) uint8 of any size, its transparency is
-            shown as a checkerboard.
+            shown as a checkerboard. None leaves its place empty; a row without pictures is as high as its title.
         cell_px: side of the square that each picture is fitted into.
     """
     columns = max([1, *(len(pictures) for _, pictures in rows)])
     width = GAP_PX + columns * (cell_px + GAP_PX)
-    height = GAP_PX + len(rows) * (TITLE_PX + cell_px + GAP_PX)
+    heights = [TITLE_PX + GAP_PX + (cell_px if pictures else 0) for _, pictures in rows]
+    height = GAP_PX + sum(heights)
     sheet = Image.new("RGB", (width, height), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(18)
-    for row, (title, pictures) in enumerate(rows):
-        top = GAP_PX + row * (TITLE_PX + cell_px + GAP_PX)
+    top = GAP_PX
+    for (title, pictures), row_px in zip(rows, heights, strict=True):
         draw.text((GAP_PX, top), _shortened(title, font, width - 2 * GAP_PX), INK, font)
         for column, picture in enumerate(pictures):
+            if picture is None:
+                continue
             fitted = _fitted(picture, cell_px)
             left = GAP_PX + column * (cell_px + GAP_PX)
             corner = (left + (cell_px - fitted.width) // 2, top + TITLE_PX + (cell_px - fitted.height) // 2)
             sheet.paste(fitted, corner)
+        top += row_px
     return sheet
 
 
