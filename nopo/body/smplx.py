@@ -199,21 +199,40 @@ def smplx_template(body: SmplxBody, size: int, uv_path: str | Path | None = None
         BodyError: no such file, or one that does not belong to the body.
     """
     path = Path(uv_path) if uv_path else body.folder / UV_NAME
-    if not path.is_file():
-        raise BodyError(
-            f"There is no {path.name}: download the UV map from {REGISTRATION} and put {UV_NAME} beside the models."
-        )
-    text = path.read_bytes()
+    text = _read_text(path)
     digest = hashlib.sha256(text + body.joint_weights.numpy().tobytes()).hexdigest()[:16]
     cached = body.folder / f"template_{size}_{digest}.npz"
     if cached.is_file():
         return _read_template(cached)
-    vertices, faces, uvs, uv_faces = _read_obj(text.decode("utf-8", "replace"), path.name)
-    if len(vertices) != len(body.joint_weights):
-        raise BodyError(f"{path.name} has {len(vertices)} vertices, not the {len(body.joint_weights)} of the model.")
+    vertices, faces, uvs, uv_faces = read_uv_map(body, path)
     template = make_template(rasterize_atlas(uvs, uv_faces, size), faces, vertices, body.joint_weights)
     _write_template(template, cached)
     return template
+
+
+def read_uv_map(body: SmplxBody, path: Path | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The mesh of `smplx_uv.obj`: vertices [V, 3], faces [F, 3], texture coordinates [U, 2] and their faces [F, 3].
+
+    Args:
+        body: the model that it lays out.
+        path: `smplx_uv.obj`; by default the one beside the model files.
+
+    Raises:
+        BodyError: no such file, or one that does not belong to the body.
+    """
+    path = path or body.folder / UV_NAME
+    vertices, faces, uvs, uv_faces = _read_obj(_read_text(path).decode("utf-8", "replace"), path.name)
+    if len(vertices) != len(body.joint_weights):
+        raise BodyError(f"{path.name} has {len(vertices)} vertices, not the {len(body.joint_weights)} of the model.")
+    return vertices, faces, uvs, uv_faces
+
+
+def _read_text(path: Path) -> bytes:
+    if not path.is_file():
+        raise BodyError(
+            f"There is no {path.name}: download the UV map from {REGISTRATION} and put {UV_NAME} beside the models."
+        )
+    return path.read_bytes()
 
 
 def _read_obj(text: str, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
