@@ -1,0 +1,179 @@
+"""An avatar as one .html file that anybody can open: a viewer that turns it and plays its motions, data included.
+
+Nothing is fetched from anywhere. Of a Gaussian the file holds, in little-endian blocks one after the other: the centre
+as 3 uint16 of its box, the covariance as 6 float16 in square centimetres, colour and opacity as 4 bytes, and the four
+joints that move it most, with weights, as 8 bytes; of a motion, translations as float32, quaternions (wxyz) as int16.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from nopo.articulate import Articulator
+from nopo.avatar import Avatar
+from nopo.body.skeleton import PARENTS, joint_weights_from_bones
+from nopo.camera import framing_distance
+from nopo.errors import ExportError
+from nopo.export.files import partial_file, writing
+from nopo.gaussians import Gaussians
+from nopo.harmonics import dc_to_rgb
+from nopo.motion import Motion
+from nopo.rotations import axis_angle_to_quaternion
+
+PAPER = (0.945, 0.937, 0.922)
+"""sRGB behind the avatar, as on the page of the demo."""
+
+FOV_DEG = 30.0
+AZIMUTH_DEG, ELEVATION_DEG = 20.0, 5.0
+ROW = 1024
+"""Gaussians in a row of the viewer's textures: blocks are padded to whole rows."""
+
+JOINTS_EACH = 4
+MAX_GAUSSIANS = 1_000_000
+_FAINTEST = 1 / 255
+_FRAMED_POSES, _FRAMED_POINTS = 24, 2000
+
+
+def write_html(avatar: Avatar, path: str | Path, *, motion: Motion | None = None, name: str = "motion") -> Path:
+    """Write an avatar as a page of its own.
+
+    Args:
+        avatar: who.
+        path: the file.
+        motion: what it plays, again and again; without one it stands in the T-pose and turns.
+        name: of the motion.
+
+    Raises:
+        ExportError: nothing is visible, too much is, or the place cannot be written.
+    """
+    path = Path(path)
+    page = web_page(avatar, {} if motion is None else {name: motion})
+    with partial_file(path) as partial, writing(path):
+        partial.write_text(page, "utf-8")
+    return path
+
+
+def web_page(avatar: Avatar, motions: Mapping[str, Motion], title: str = "Avatar") -> str:
+    """The whole text of the page.
+
+    Args:
+        avatar: who.
+        motions: what it can play, by the names that are shown; the T-pose if empty.
+        title: of the window.
+
+    Raises:
+        ExportError: nothing is visible, or too much is.
+    """
+    avatar = _visible(avatar.to("cpu"))
+    clips = dict(motions) or {"T-pose": Motion(torch.zeros(1, len(PARENTS), 3), torch.zeros(1, 3), 1)}
+    count = len(avatar.gaussians)
+    box, blocks = _cloud_blocks(avatar)
+    for clip in clips.values():
+        blocks += _motion_blocks(clip)
+    scene = {
+        "count": count,
+        **box,
+        "parents": list(PARENTS),
+        "rest": _rounded(avatar.rest_joints),
+        "motions": [_told(avatar, label, clip) for label, clip in clips.items()],
+        "fov": FOV_DEG,
+        "azimuth": AZIMUTH_DEG,
+        "elevation": ELEVATION_DEG,
+        "background": PAPER,
+    }
+    packed = zlib.compress(b"".join(block.tobytes() for block in blocks), 6)
+    viewer = resources.files("nopo.export") / "viewer"
+    parts = {
+        "TITLE": html.escape(title),
+        "PAPER": "#" + "".join(f"{round(255 * channel):02x}" for channel in PAPER),
+        "SCENE": json.dumps(scene, separators=(",", ":")).replace("<", "\\u003c"),
+        "DATA": base64.b64encode(packed).decode("ascii"),
+        "SCRIPT": (viewer / "viewer.js").read_text("utf-8"),
+    }
+    page = (viewer / "viewer.html").read_text("utf-8")
+    return re.sub("@@([A-Z]+)@@", lambda found: parts[found[1]], page)
+
+
+def _visible(avatar: Avatar) -> Avatar:
+    """Without what would never be drawn."""
+    cloud = avatar.gaussians
+    finite = (
+        cloud.means.isfinite().all(1) & cloud.covars.flatten(1).isfinite().all(1) & cloud.sh[:, 0].isfinite().all(1)
+    )
+    index = torch.nonzero(finite & (cloud.opacities > _FAINTEST)).squeeze(1)
+    if len(index) == 0:
+        raise ExportError("The avatar has nothing that can be seen; make it again from another photo.")
+    if len(index) > MAX_GAUSSIANS:
+        raise ExportError(f"A web page holds at most {MAX_GAUSSIANS:,} Gaussians, not {len(index):,}.")
+    return Avatar(cloud.select(index), avatar.bone_weights[index], avatar.rest_joints, avatar.model)
+
+
+def _cloud_blocks(avatar: Avatar) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """What the header says of the box, and the blocks of the Gaussians, padded to whole rows."""
+    cloud = avatar.gaussians
+    low = cloud.means.amin(0)
+    grain = ((cloud.means.amax(0) - low) / 65535).clamp_min(1e-9)
+    means = ((cloud.means - low) / grain).round().clamp(0, 65535).numpy().astype("<u2")  # [N, 3]
+    covars = (cloud.covars * 1e4).clamp(-65000, 65000).numpy().astype("<f2")  # [N, 3, 3] cm²
+    shown = torch.cat([dc_to_rgb(cloud.sh[:, 0]), cloud.opacities[:, None]], 1).clamp(0, 1)  # [N, 4]
+    joints, weights = _strongest(avatar)
+    blocks = [
+        means,
+        covars[:, 0, :],  # xx xy xz
+        np.stack([covars[:, 1, 1], covars[:, 1, 2], covars[:, 2, 2]], 1),  # yy yz zz
+        (255 * shown).round().numpy().astype(np.uint8),
+        joints,
+        weights,
+    ]
+    missing = -len(means) % ROW
+    padded = [np.concatenate([block, np.zeros((missing, block.shape[1]), block.dtype)]) for block in blocks]
+    return {"low": low.tolist(), "grain": grain.tolist()}, padded
+
+
+def _strongest(avatar: Avatar) -> tuple[np.ndarray, np.ndarray]:
+    """The joints [N, 4] that move each Gaussian most, and their weights [N, 4] in 255ths, which add up to 255."""
+    weights, joints = joint_weights_from_bones(avatar.bone_weights).topk(JOINTS_EACH, dim=1)
+    parts = weights / weights.sum(1, keepdim=True) * 255
+    whole = parts.floor()
+    left = (255 - whole.sum(1)).long()  # 0 to 3, for those that lost most by rounding down
+    rank = (whole - parts).argsort(1).argsort(1)
+    whole += rank < left[:, None]
+    return joints.numpy().astype(np.uint8), whole.numpy().astype(np.uint8)
+
+
+def _motion_blocks(motion: Motion) -> list[np.ndarray]:
+    turns = axis_angle_to_quaternion(motion.rotations.cpu())  # [T, 55, 4]
+    return [motion.transl.cpu().numpy().astype("<f4"), (turns * 32767).round().numpy().astype("<i2")]
+
+
+def _told(avatar: Avatar, label: str, motion: Motion) -> dict[str, Any]:
+    """What the header says of a motion, with where the camera must stand to see all of it."""
+    few = torch.nonzero(avatar.gaussians.opacities > 0.3).squeeze(1)
+    few = few[:: max(1, len(few) // _FRAMED_POINTS)] if len(few) else torch.arange(len(avatar.gaussians))
+    cloud: Gaussians = avatar.gaussians.select(few)
+    person = Articulator(Avatar(cloud, avatar.bone_weights[few], avatar.rest_joints, avatar.model))
+    poses = range(0, len(motion), max(1, len(motion) // _FRAMED_POSES))
+    points = torch.cat([person.pose(motion[frame]).means for frame in poses])
+    center, distance = framing_distance(points, elevation_deg=ELEVATION_DEG, fov_deg=FOV_DEG)
+    return {
+        "name": label,
+        "fps": motion.fps,
+        "frames": len(motion),
+        "loop": motion.loop,
+        "shot": {"center": center.tolist(), "distance": distance},
+    }
+
+
+def _rounded(points: torch.Tensor) -> list[list[float]]:
+    return [[round(value, 6) for value in point] for point in points.tolist()]

@@ -1,0 +1,137 @@
+"""The web page: what lies in it, and what a real browser makes of it."""
+
+import base64
+import json
+import math
+import re
+import shutil
+import zlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nopo.articulate import articulate
+from nopo.avatar import Avatar
+from nopo.body.skeleton import joint_weights_from_bones
+from nopo.camera import orbit
+from nopo.errors import ExportError
+from nopo.export import web
+from nopo.motion import Motion
+from nopo.motions import load_motion
+from nopo.render import render
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
+
+
+def inside(page: str) -> tuple[dict, bytes]:
+    """The header and the numbers of a page."""
+    scene = json.loads(re.search(r'id="scene">(.*?)</script>', page, re.DOTALL)[1])
+    data = re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1]
+    return scene, zlib.decompress(base64.b64decode(data))
+
+
+@pytest.fixture(scope="module")
+def wave(body_avatar: Avatar) -> Motion:
+    return load_motion("wave", rest_joints=body_avatar.rest_joints, fps=30)
+
+
+def test_the_numbers_in_the_page_are_the_avatar(body_avatar: Avatar, wave: Motion) -> None:
+    scene, data = inside(web.web_page(body_avatar, {"wave": wave}))
+    count, rows = scene["count"], -(-scene["count"] // web.ROW) * web.ROW
+    cloud = body_avatar.gaussians
+    assert count == len(cloud)
+    means = np.frombuffer(data, "<u2", 3 * rows).reshape(rows, 3)[:count]
+    assert np.abs(scene["low"] + scene["grain"] * means - cloud.means.numpy()).max() < 2e-5
+    upper = np.frombuffer(data, "<f2", 3 * rows, 6 * rows).reshape(rows, 3)[:count]
+    assert np.allclose(upper / 1e4, cloud.covars[:, 0].numpy(), rtol=1e-3, atol=1e-9)
+    joints = np.frombuffer(data, np.uint8, 4 * rows, 22 * rows).reshape(rows, 4)[:count]
+    weights = np.frombuffer(data, np.uint8, 4 * rows, 26 * rows).reshape(rows, 4)[:count]
+    assert (weights.astype(int).sum(1) == 255).all(), "weights that do not add up shrink the person"
+    told = np.zeros((count, 55))
+    np.put_along_axis(told, joints.astype(int), weights / 255, 1)
+    assert np.abs(told - joint_weights_from_bones(body_avatar.bone_weights).numpy()).mean() < 1e-3
+    assert len(data) == 30 * rows + (12 + 440) * len(wave)
+    assert scene["motions"][0]["frames"] == len(wave) and scene["motions"][0]["loop"] is wave.loop
+
+
+def test_names_cannot_break_the_page_and_it_fetches_nothing(body_avatar: Avatar, wave: Motion, tmp_path: Path) -> None:
+    evil = '</script><script>alert("@@DATA@@")'
+    page = web.web_page(body_avatar, {evil: wave}, title=evil)
+    assert page.count("<script") == 3 and inside(page)[0]["motions"][0]["name"] == evil
+    assert "default-src 'none'" in page and not re.search(r"https?://|fetch\(|import\(", page)
+    path = web.write_html(body_avatar, tmp_path / "t.html")
+    assert inside(path.read_text("utf-8"))[0]["motions"][0]["frames"] == 1
+    viewer = Path(web.__file__).with_name("viewer")
+    assert sum(file.stat().st_size for file in viewer.iterdir()) < 60_000
+
+
+def test_an_avatar_without_substance_is_refused(body_avatar: Avatar, tmp_path: Path) -> None:
+    cloud = body_avatar.gaussians
+    ghost = replace(body_avatar, gaussians=replace(cloud, opacities=torch.zeros(len(cloud))))
+    with pytest.raises(ExportError, match="nothing that can be seen"):
+        web.write_html(ghost, tmp_path / "ghost.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[object]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium; on Debian: apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
+    browser, body_avatar: Avatar, wave: Motion, tmp_path: Path
+) -> None:
+    web.write_html(body_avatar, tmp_path / "wave.html", motion=wave, name="wave")
+    # The page's own policy forbids the strings of code that Playwright waits with.
+    page = browser.new_page(viewport={"width": 320, "height": 384}, bypass_csp=True)
+    page.set_default_timeout(60_000)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+    page.goto((tmp_path / "wave.html").as_uri())
+    page.wait_for_function("window.nopo || document.getElementById('wait').textContent.length > 15")
+    assert page.inner_text("#wait") == ""
+    page.wait_for_function("nopo.state.seconds > 0.2")  # it plays
+    assert page.inner_text("#play") == "Pause"
+    page.click("#play")
+    stopped = page.evaluate("nopo.state.seconds")
+    page.evaluate("document.querySelector('nav').hidden = true; document.querySelector('nav').style.display = 'none'")
+
+    shot = page.evaluate("nopo.motions[0].shot")
+    for frame, azimuth, elevation in ((0, 20, 5), (30, 130, 25)):
+        wish = {"playing": False, "seconds": frame / wave.fps, "azimuth": azimuth, "elevation": elevation}
+        page.evaluate(f"nopo.show({json.dumps(wish)})")
+        page.screenshot(path=tmp_path / "shown.png")
+        shown = np.asarray(Image.open(tmp_path / "shown.png").convert("RGB")) / 255
+        camera = orbit(
+            torch.tensor(shot["center"]), shot["distance"], azimuth, elevation, fov_deg=web.FOV_DEG, size=(384, 320)
+        )
+        drawn = render(articulate(body_avatar, wave[frame]), camera, web.PAPER).rgb[0].clamp(0, 1).numpy()
+        person = np.abs(drawn - np.array(web.PAPER)).max(2) > 0.02
+        assert person.mean() > 0.03
+        assert -10 * math.log10(((shown - drawn)[person] ** 2).mean()) > 25
+
+    box = page.locator("#canvas").bounding_box()
+    page.mouse.move(box["width"] / 2, box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["width"] / 2 + 40, box["height"] / 2)
+    page.mouse.up()
+    assert page.evaluate("nopo.view.azimuth") == pytest.approx(110), "dragging to the right turns what is seen"
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"nopo.view.distance < {0.8 * shot['distance']}")
+    assert stopped > 0.2 and problems == []
+    page.close()
