@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def find_model(model: Model) -> Path:
     path = _find(*model.files)
     repo = os.environ.get("NOPO_HF_REPO")
     if path is None and repo:
-        path = _download(repo, model.file)
+        path = _download(repo, *model.files)
     if path is not None:
         return _checked_as_before(path)
     raise WeightsError(f"{model.file} of the model {model.name} ({model.licence}) is missing: {HOW_TO_GET}.")
@@ -145,8 +146,8 @@ def _checked_as_before(path: Path) -> Path:
     return path
 
 
-def _download(repo: str, file: str) -> Path:
-    """From a Hugging Face repository, private or not, into its cache.
+def _download(repo: str, *files: str) -> Path:
+    """The first of these files that a Hugging Face repository, private or not, has; into its cache.
 
     huggingface_hub shows the progress, reads HF_TOKEN, and goes on where an earlier download broke off.
     """
@@ -160,7 +161,11 @@ def _download(repo: str, file: str) -> Path:
         )
     except ImportError as error:
         raise DependencyError("Downloading needs huggingface_hub: run `pip install huggingface_hub`.") from error
+    *rather, file = files
     try:
+        for better in rather:
+            with suppress(EntryNotFoundError):
+                return Path(hf_hub_download(repo, better))
         return Path(hf_hub_download(repo, file))
     except GatedRepoError as error:
         raise WeightsError(f"{repo} is gated: accept its terms on huggingface.co, then set HF_TOKEN.") from error

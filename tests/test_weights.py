@@ -143,6 +143,29 @@ def test_a_private_repository(own_folder: Path, monkeypatch: pytest.MonkeyPatch,
         resolve("open")
 
 
+def test_a_repository_may_hold_either_file_of_a_model(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import EntryNotFoundError
+
+    model = MODELS[1]
+    monkeypatch.setenv("NOPO_HF_REPO", "me/private")
+    for held in (model.files, model.files[1:]):
+
+        def download(repo: str, file: str, held: tuple[str, ...] = held) -> str:
+            if file not in held:
+                raise EntryNotFoundError("404")
+            path = own_folder / "hub" / file
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(b"weights")
+            return str(path)
+
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+        assert resolve(model.name).name == held[0], "the one that starts fastest, if it is there"
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, file: download(repo, file, ()))
+    with pytest.raises(WeightsError, match=f"^me/private has no file {model.file}; upload it there"):
+        resolve(model.name)
+
+
 CONTENT = bytes(range(256)) * 80_000  # huggingface_hub writes 10 MB at a time
 WRITTEN = 10 * 1024**2
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -163,6 +186,13 @@ class Hub(BaseHTTPRequestHandler):
         if self.headers["Authorization"] != "Bearer hf_secret":
             self.send_response(401)
             self.send_header("X-Error-Code", "RepoNotFound")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        if self.path.endswith(".safetensors"):
+            self.send_response(404)
+            self.send_header("X-Error-Code", "EntryNotFound")
+            self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

@@ -67,10 +67,15 @@ def _motions() -> str:
 
 
 def _smplx() -> str:
-    from nopo.body.smplx import missing_smplx
+    from nopo.body.smplx import REGISTRATION, missing_smplx
 
     missing = missing_smplx()
-    return "here" if not missing else f"missing {', '.join(missing)}; the nopo-avatar models need them"
+    if not missing:
+        return "here"
+    return (
+        f"missing {', '.join(missing)}, which the nopo-avatar models need: register at {REGISTRATION} and put them "
+        "into weights/smplx or into the folder that NOPO_SMPLX names"
+    )
 
 
 def _card(model: Model) -> Iterator[str]:
