@@ -1,0 +1,64 @@
+"""A copy of the avatar for Gradio's Model3D, which shows splats from a camera that cannot be set.
+
+Gradio 6 hands a file of splats to gsplat.js, whose camera begins 5 units from the origin, half a radian to the side and
+half a radian above it, with +y down; it draws constant colours only. So the person is put where that camera looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from nopo.articulate import articulate
+from nopo.avatar import Avatar
+from nopo.export.gaussian_ply import write_ply
+from nopo.export.splat import write_splat
+from nopo.gaussians import Gaussians
+from nopo.motions import load_motion
+from nopo.rotations import axis_angle_to_matrix
+
+SIDE_RAD = 0.5
+"""Where the camera begins, around the vertical axis."""
+
+EXTENT = 1.75
+"""Height of a standing person in the viewer's units: some 350 pixels, whatever the canvas (its focal length is 1132)."""
+
+
+def write_preview(avatar: Avatar, path: str | Path) -> Path:
+    """Write the avatar with relaxed arms, upright, in the middle of Model3D's first view and facing it.
+
+    Axes, place and size are the viewer's, not the avatar's; to keep an avatar, `export` it.
+
+    Args:
+        avatar: who.
+        path: a .splat, or a .ply, which is twice as large.
+
+    Raises:
+        ExportError: nothing is visible, or a place that cannot be written.
+    """
+    posed = articulate(avatar, load_motion("idle", rest_joints=avatar.rest_joints)[0])
+    if Path(path).suffix.lower() == ".ply":
+        return write_ply(_before_the_camera(posed), path, sh_degree=0)
+    return write_splat(_before_the_camera(posed), path)
+
+
+def _before_the_camera(gaussians: Gaussians) -> Gaussians:
+    """The Gaussians, moved to where gsplat.js looks."""
+    low, high = _box(gaussians)
+    scale = float(EXTENT / (high - low).amax().clamp_min(1e-6))
+    upside_down = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # +y up facing +z, to +y down facing -z
+    to_the_side = axis_angle_to_matrix(torch.tensor([0.0, -SIDE_RAD, 0.0]))
+    turn = scale * (to_the_side @ upside_down).to(gaussians.means)  # [3, 3]
+    means = (gaussians.means - (low + high) / 2) @ turn.T
+    return replace(gaussians, means=means, covars=turn @ gaussians.covars @ turn.T)
+
+
+def _box(gaussians: Gaussians) -> tuple[Tensor, Tensor]:
+    """Two corners (3,) around what is solid, but for a thousandth on every side: strays must not shrink the rest."""
+    solid = gaussians.means[gaussians.opacities > 0.3]
+    means = (solid if len(solid) else gaussians.means).sort(0).values
+    stray = len(means) // 1000
+    return means[stray], means[len(means) - 1 - stray]
