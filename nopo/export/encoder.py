@@ -66,7 +66,10 @@ def _ffmpeg(arguments: Sequence[str]) -> Iterator[IO[bytes]]:
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]
     with tempfile.TemporaryFile() as log:
         # Its messages go to a file: a pipe that nobody reads would fill up and stop it.
-        encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log)
+        # In a session of its own: Ctrl-C is for us, who then stop it.
+        encoder = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=log, start_new_session=True
+        )
         assert encoder.stdin is not None
         try:
             yield encoder.stdin

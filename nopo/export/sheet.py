@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,9 +56,7 @@ def _shortened(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, w
     """As much of a title as there is room for."""
     if font.getlength(title) <= width_px:
         return title
-    while title and font.getlength(title + "…") > width_px:
-        title = title[:-1]
-    return title + "…"
+    return title[: bisect_right(range(len(title)), width_px, key=lambda n: font.getlength(title[:n] + "…")) - 1] + "…"
 
 
 def _fitted(picture: np.ndarray, side: int) -> Image.Image:

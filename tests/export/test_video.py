@@ -60,13 +60,40 @@ def test_grey_levels_and_colours_survive(tmp_path):
     assert np.abs(frames[0][16, 8::16].astype(int) - patches).max() < 12
 
 
+def said_of(path):
+    """What ffmpeg says of a file."""
+    import subprocess
+
+    import imageio_ffmpeg
+
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)]
+    return subprocess.run(command, capture_output=True, text=True).stderr
+
+
+def test_players_are_told_the_colours(tmp_path):
+    """Untagged, small pictures are taken for BT.601 by some, and greens turn."""
+    for write, name in ((write_mp4, "a.mp4"), (write_webm, "a.webm")):
+        assert "yuv420p(tv, bt709, progressive)" in said_of(write(tmp_path / name, [disc(0)] * 2, 10))
+
+
 def test_webm_keeps_alpha(tmp_path):
     path = write_webm(tmp_path / "clip.webm", (disc(i, channels=4) for i in range(4)), fps=10)
+    assert "alpha_mode" in said_of(path)  # by which browsers know
     _, frames = decode(path, "rgba", ["-c:v", "libvpx-vp9"])
     assert len(frames) == 4
-    alpha = frames[2][..., 3].astype(int)
-    assert np.abs(alpha - disc(2, channels=4)[..., 3]).mean() < 8
-    assert alpha[24, 20] > 240 and alpha[2, 60] < 15
+    for index, frame in enumerate(frames):
+        wanted = disc(index, channels=4)
+        assert np.abs(frame[..., 3].astype(int) - wanted[..., 3]).mean() < 4
+        inside = wanted[..., 3] > 0
+        assert np.abs(frame[inside, :3].astype(int) - wanted[inside, :3]).mean() < 8  # straight, not darkened
+    alpha = frames[2][..., 3]
+    assert alpha[24, 20] > 250 and alpha[2, 60] < 5
+
+
+def test_webm_of_opaque_frames_has_no_alpha(tmp_path):
+    path = write_webm(tmp_path / "clip.webm", (disc(i) for i in range(3)), fps=10)
+    assert "alpha_mode" not in said_of(path)
+    assert np.abs(decode(path)[1][1].astype(int) - disc(1)).mean() < 6
 
 
 def test_png_frames_are_exact(tmp_path):
@@ -132,6 +159,26 @@ def test_killed_encoder_is_an_error_and_no_hang(tmp_path, monkeypatch):
     with pytest.raises(ExportError, match="encoder stopped"):
         write_mp4(tmp_path / "clip.mp4", frames(), 30)
     assert time.monotonic() - begin < 30 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups to signal")
+def test_ctrl_c_is_for_us_and_not_for_the_encoder(tmp_path, monkeypatch):
+    """A terminal signals every process of its group: an encoder in it would die first, and its death be the error."""
+    import subprocess
+
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+
+    def frames():
+        yield disc(0)
+        yield disc(1)
+        assert os.getpgid(started[-1].pid) != os.getpgid(0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_mp4(tmp_path / "clip.mp4", frames(), 10)
+    assert started[-1].poll() is not None and not list(tmp_path.iterdir())
 
 
 def test_encoder_that_refuses_says_why(tmp_path):

@@ -21,8 +21,9 @@ from nopo.body.skeleton import joint_weights_from_bones
 from nopo.camera import orbit
 from nopo.errors import ExportError
 from nopo.export import web
+from nopo.export.formats import export
 from nopo.motion import Motion
-from nopo.motions import load_motion
+from nopo.motions import load_motion, names
 from nopo.render import render
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -65,10 +66,20 @@ def test_names_cannot_break_the_page_and_it_fetches_nothing(body_avatar: Avatar,
     page = web.web_page(body_avatar, {evil: wave}, title=evil)
     assert page.count("<script") == 3 and inside(page)[0]["motions"][0]["name"] == evil
     assert "default-src 'none'" in page and not re.search(r"https?://|fetch\(|import\(", page)
-    path = web.write_html(body_avatar, tmp_path / "t.html")
-    assert inside(path.read_text("utf-8"))[0]["motions"][0]["frames"] == 1
+    assert inside(web.web_page(body_avatar, {}))[0]["motions"][0]["frames"] == 1
     viewer = Path(web.__file__).with_name("viewer")
     assert sum(file.stat().st_size for file in viewer.iterdir()) < 60_000
+
+
+def test_it_is_one_of_the_formats_and_holds_one_motion_or_all(
+    body_avatar: Avatar, wave: Motion, tmp_path: Path
+) -> None:
+    path = export(body_avatar, tmp_path / "wave.html", motion=wave)
+    assert [motion["frames"] for motion in inside(path.read_text("utf-8"))[0]["motions"]] == [len(wave)]
+    path = export(body_avatar, tmp_path / "all.html")
+    scene, _ = inside(path.read_text("utf-8"))
+    assert len(scene["motions"]) == len(names()) and scene["motions"][0]["name"] == names()[0]
+    assert path.stat().st_size < 2_000_000
 
 
 def test_an_avatar_without_substance_is_refused(body_avatar: Avatar, tmp_path: Path) -> None:
@@ -95,7 +106,7 @@ def browser() -> Iterator[object]:
 def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
     browser, body_avatar: Avatar, wave: Motion, tmp_path: Path
 ) -> None:
-    web.write_html(body_avatar, tmp_path / "wave.html", motion=wave, name="wave")
+    web.write_html(body_avatar, tmp_path / "wave.html", motion=wave)
     # The page's own policy forbids the strings of code that Playwright waits with.
     page = browser.new_page(viewport={"width": 320, "height": 384}, bypass_csp=True)
     page.set_default_timeout(60_000)
@@ -111,7 +122,7 @@ def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
     stopped = page.evaluate("nopo.state.seconds")
     page.evaluate("document.querySelector('nav').hidden = true; document.querySelector('nav').style.display = 'none'")
 
-    shot = page.evaluate("nopo.motions[0].shot")
+    shot = page.evaluate("nopo.view")
     for frame, azimuth, elevation in ((0, 20, 5), (30, 130, 25)):
         wish = {"playing": False, "seconds": frame / wave.fps, "azimuth": azimuth, "elevation": elevation}
         page.evaluate(f"nopo.show({json.dumps(wish)})")
