@@ -168,10 +168,12 @@ def _read_published(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
         raise CheckpointError(
             f"{path.name} has no state_dict, so it is not a NoPo-Avatar checkpoint; give one of those."
         )
+    if not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in published_state.items()):
+        raise CheckpointError(f"The state_dict of {path.name} holds more than named weights; take the published file.")
     try:
         config = published.config_of(published_state)
     except CheckpointError as error:
-        raise CheckpointError(f"{path.name} cannot be used. {error}") from error
+        raise CheckpointError(f"{path.name} cannot be used: {error}") from error
     return config, published_state
 
 
@@ -212,15 +214,20 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             about = json.loads((file.metadata() or {}).get("nopo", "{}"))
         except (SafetensorError, ValueError, OSError) as error:
             raise CheckpointError(f"{path.name} is truncated or not a checkpoint; get it again.") from error
-        if about.get("format") != FORMAT:
+        if not isinstance(about, dict) or about.get("format") != FORMAT:
             raise CheckpointError(f"{path.name} is not a network of nopo; `nopo info` lists the models.")
         yield file, about
 
 
 def _read_own(path: Path) -> tuple[ModelConfig, dict[str, Tensor]]:
     with _opened(path) as (file, about):
-        state = {name: _restored(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return ModelConfig.from_dict(about["config"]), state
+        try:
+            config = ModelConfig.from_dict(about["config"])
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise CheckpointError(
+                f"The settings inside {path.name} are not those of a network; get it again."
+            ) from error
+        return config, {name: _restored(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (not a dict)
 
 
 def _stored(tensor: Tensor) -> Tensor:

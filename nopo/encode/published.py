@@ -96,15 +96,16 @@ def config_of(state: Mapping[str, Tensor]) -> ModelConfig:
     """The preset of a published checkpoint; its template size follows from the number of learned template tokens.
 
     Raises:
-        CheckpointError: there are none, so it is another project's; or they make no square template.
+        CheckpointError: there are none, so it is another project's; or they make no square template. The message is the
+            end of a sentence about the file.
     """
-    if TEMPLATE_KEY not in state:
-        raise CheckpointError("It has no template embedding, so it is not a NoPo-Avatar checkpoint; give one of those.")
+    if TEMPLATE_KEY not in state or state[TEMPLATE_KEY].ndim != 2:
+        raise CheckpointError("it has no template embedding, so it is not a NoPo-Avatar checkpoint; give one of those.")
     tokens = state[TEMPLATE_KEY].shape[0]
     side = math.isqrt(tokens)
-    if side * side != tokens:
+    if side * side != tokens or not tokens:
         raise CheckpointError(
-            f"Its {tokens} template tokens make no square template whose side is a multiple of {PATCH}; "
+            f"its {tokens} template tokens make no square template whose side is a multiple of {PATCH}; "
             "download the checkpoint again."
         )
     return ModelConfig.vitl(template_size=side * PATCH)

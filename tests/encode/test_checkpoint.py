@@ -81,6 +81,10 @@ def test_bad_published_checkpoints_are_one_sentence(tmp_path):
     fails("missing.ckpt", {k: v for k, v in good.items() if k != key}, r"without backbone\.encoder\.0\.attention")
     fails("noposplat.ckpt", {"encoder.backbone.patch_embed.proj.weight": torch.zeros(2)}, "not a NoPo-Avatar")
     fails("tokens.ckpt", {"encoder.backbone.template_embed": torch.zeros(200, 1024)}, "multiple of 16")
+    fails("empty.ckpt", {"encoder.backbone.template_embed": torch.zeros(0, 1024)}, "its 0 template tokens")
+    fails("scalar.ckpt", {"encoder.backbone.template_embed": torch.tensor(3.0)}, "no template embedding")
+    fails("words.ckpt", good | {"encoder.backbone.enc_norm.weight": "hello"}, "holds more than named weights")
+    fails("numbers.ckpt", good | {3: torch.zeros(2)}, "holds more than named weights")
     torch.save({"encoder": torch.zeros(3)}, tmp_path / "other.ckpt")
     with pytest.raises(CheckpointError, match="state_dict"):
         load_network(tmp_path / "other.ckpt")
@@ -151,7 +155,7 @@ def test_our_own_file_from_another_version(tmp_path):
     save_network(small_network("open"), tmp_path / "a.safetensors")
     state, config = load_file(tmp_path / "a.safetensors"), small_network("open").config.to_dict()
 
-    def fails(format: str, config: dict, message: str) -> None:
+    def fails(format: str, config: object, message: str) -> None:
         about = {"format": format, "config": config, "metadata": {}}
         save_file(state, tmp_path / "b.safetensors", metadata={"nopo": json.dumps(about)})
         with pytest.raises(CheckpointError, match=message):
@@ -161,3 +165,5 @@ def test_our_own_file_from_another_version(tmp_path):
     fails("nopo-network/1", config | {"template_size": 40}, "multiple of 16")
     fails("nopo-network/1", config | {"dpt_trunk": 32}, r"is \(16,.*not \(32,")
     fails("nopo-avatar/1", config, "not a network")
+    for settings in (None, [], {"name": "open"}, config | {"template_size": "large"}):
+        fails("nopo-network/1", settings, "settings inside b.safetensors are not those of a network")
