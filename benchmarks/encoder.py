@@ -2,7 +2,7 @@
 
     python benchmarks/encoder.py                       # CPU, one thread, 256², 1 and 3 views
     python benchmarks/encoder.py --checkpoint X.ckpt   # and how long loading takes, before and after `convert`
-    python benchmarks/encoder.py --device cuda         # 1 × 896×640 and 3 × 1024², also in bfloat16
+    python benchmarks/encoder.py --device cuda         # 1 × 896×640 and 3 × 1024², also in TF32 and bfloat16
 
 Each row is measured in a fresh process, with random weights: values do not change the work.
 """
@@ -20,11 +20,12 @@ from pathlib import Path
 from statistics import median
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nopo.body.template import Template
 from nopo.encode import ModelConfig, Network, load_network
 from nopo.encode.checkpoint import convert
+from nopo.encode.prediction import Branch
 
 RECORDED_CPU = {1: "14-15 s, 3.4 GiB", 3: "31 s, 4.0 GiB"}
 """The original's forward at 256², float32, one thread of this kind of machine."""
@@ -104,23 +105,32 @@ def measure_cpu(views: int) -> None:
 
 
 def measure_cuda(views: int, height: int, width: int) -> None:
-    """Print one warm forward in float32 and bfloat16, with the difference between them."""
+    """Print one warm forward in each precision, and what the faster ones change."""
     network = random_vitl(1024, "cuda")
     arguments = inputs(views, height, width, 1024, "cuda")
-    means = {}
-    for dtype in (torch.float32, torch.bfloat16):
-        with torch.autocast("cuda", dtype, enabled=dtype is not torch.float32):
+    reported = REPORTED_CUDA[views, height, width]
+    exact: Branch | None = None
+    for name in ("float32", "TF32", "bfloat16"):
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == "TF32"
+        with torch.autocast("cuda", torch.bfloat16, enabled=name == "bfloat16"):
             network(*arguments)
             torch.cuda.synchronize()
             torch.cuda.reset_peak_memory_stats()
             start = time.perf_counter()
-            means[dtype] = network(*arguments).image.means
+            photos = network(*arguments).image
             torch.cuda.synchronize()
         seconds, peak = time.perf_counter() - start, torch.cuda.max_memory_allocated() / 1e9
-        reported = REPORTED_CUDA[views, height, width]
-        print(f"{views} × {height}×{width} {dtype}: {seconds:.2f} s, {peak:.1f} GB; the paper: {reported}")
-    change = (means[torch.bfloat16] - means[torch.float32]).abs().mean() / means[torch.float32].abs().mean()
-    print(f"    bfloat16 moves the photos' means by {float(change):.1e} of their size")
+        print(f"{views} × {height}×{width} {name}: {seconds:.2f} s, {peak:.1f} GB; the paper: {reported}")
+        if exact is None:
+            exact = photos.map(Tensor.cpu)
+        else:
+            print(f"    against float32: {changes(exact, photos.map(Tensor.cpu))}")
+
+
+def changes(exact: Branch, other: Branch) -> str:
+    """Mean absolute difference of every output over its mean size, in words."""
+    pairs = {name: (getattr(exact, name), getattr(other, name)) for name in ("means", "covars", "opacities", "sh")}
+    return ", ".join(f"{name} {float((b - a).abs().mean() / a.abs().mean()):.1e}" for name, (a, b) in pairs.items())
 
 
 def measure_loading(path: Path) -> None:
