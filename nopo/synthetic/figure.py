@@ -35,6 +35,19 @@ _LEG = ("hip", "knee", "ankle", "foot")
 
 
 @dataclass(frozen=True, eq=False)
+class Zone:
+    """Vertices of one region of the body: `index` [Z]; `reference` [Z, 3] and `normals` [Z, 3] on the mean body, metres;
+    `arm` [Z] as of Figure; `ears` [Z] 1 on the ears.
+    """
+
+    index: Tensor
+    reference: Tensor
+    normals: Tensor
+    arm: Tensor
+    ears: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Figure:
     """Everything about the mesh that does not depend on the person.
 
@@ -48,6 +61,8 @@ class Figure:
         arm: [V] 1 on the arms, 0 on the trunk, between at the armhole; likewise `leg`, `hand`, `foot`.
         shoe: [V, 3] metres that take a foot's surface to a smooth last without toes.
         skin: the body's faces; `whole` those of the grids as well.
+        zones: what tops, trousers, shoes, hair and hats may reach: "trunk", "arms", "left_leg", "right_leg", "feet",
+            "head".
     """
 
     body: OpenBody
@@ -63,6 +78,7 @@ class Figure:
     shoe: Tensor
     skin: Surface
     whole: Surface
+    zones: dict[str, Zone]
 
     @property
     def num_vertices(self) -> int:
@@ -146,6 +162,7 @@ def load_figure() -> Figure:
         shoe=_shoe_last(body, skin, foot),
         skin=skin,
         whole=Surface.of(all_faces, count),
+        zones=_zones(body, skin),
     )
 
 
@@ -181,6 +198,25 @@ def strongest_bones(bone_weights: Tensor, faces: Tensor, top: int = 4) -> tuple[
     bones = corners.sum(1).topk(top, dim=-1).indices  # [F, top]
     weights = corners.gather(2, bones[:, None].expand(-1, 3, -1))
     return bones, weights / weights.sum(-1, keepdim=True).clamp_min(1e-6)
+
+
+def _zones(body: OpenBody, skin: Surface) -> dict[str, Zone]:
+    x, y, _ = body.mean.unbind(-1)
+    arm, hand = joint_share(body, _ARM), joint_share(body, _HAND)
+    inside = {
+        "trunk": (arm < 1) & (y > -0.4) & (y < 0.55),
+        "arms": (arm > 0) & (hand < 0.95),
+        "left_leg": (x > 1e-6) & (arm < 0.3) & (y < 0.12),
+        "right_leg": (x < -1e-6) & (arm < 0.3) & (y < 0.12),
+        "feet": y < -0.5,
+        "head": y > 0.45,
+    }
+    normals, ears = skin.normals(body.mean), body.part("ears").float()
+    zones = {}
+    for name, mask in inside.items():
+        index = mask.nonzero()[:, 0]
+        zones[name] = Zone(index, body.mean[index], normals[index], arm[index], ears[index])
+    return zones
 
 
 def bones_of(joint: str) -> list[int]:

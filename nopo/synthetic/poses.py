@@ -14,7 +14,6 @@ from torch import Tensor
 
 from nopo.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from nopo.motion import Pose
-from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from nopo.synthetic.dice import Dice
 
 JOINT = {name: index for index, name in enumerate(JOINT_NAMES)}
@@ -24,6 +23,8 @@ KINDS = (
 )  # fmt: skip
 _WEIGHTS = (14, 8, 13, 9, 4, 7, 6, 6, 6, 7, 6, 4, 3, 2, 14)
 _FINGERS = ("index", "middle", "pinky", "ring")
+
+Quaternion = tuple[float, float, float, float]
 
 _X, _Y, _Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
 
@@ -125,16 +126,29 @@ def clamp_to_limits(rotations: Tensor) -> Tensor:
 
 def _rotations(draft: _Draft) -> Tensor:
     """The products of all drafted rotations as axis-angle [55, 3]."""
-    depth = max(len(about) for about in draft.turns.values())
-    steps = torch.zeros(depth, NUM_JOINTS, 3)
+    rows = [[0.0, 0.0, 0.0]] * NUM_JOINTS
     for joint, about in draft.turns.items():
-        for step, (axis, angle) in enumerate(about):
-            steps[step, joint] = torch.tensor(axis) * math.radians(angle)
-    matrices = axis_angle_to_matrix(steps)  # [D, 55, 3, 3]
-    product = matrices[0]
-    for matrix in matrices[1:]:
-        product = product @ matrix
-    return matrix_to_axis_angle(product)
+        total = (1.0, 0.0, 0.0, 0.0)  # quaternion, wxyz
+        for (x, y, z), angle in about:
+            half = math.radians(angle) / 2
+            sine = math.sin(half)
+            total = _product(total, (math.cos(half), sine * x, sine * y, sine * z))
+        w, *axis = total if total[0] >= 0 else tuple(-v for v in total)
+        sine = math.sqrt(sum(v * v for v in axis))
+        length = 2 * math.atan2(sine, w) / sine if sine > 1e-12 else 2.0
+        rows[joint] = [length * v for v in axis]
+    return torch.tensor(rows)
+
+
+def _product(a: Quaternion, b: Quaternion) -> Quaternion:
+    aw, ax, ay, az = a
+    bw, bx, by, bz = b
+    return (
+        aw * bw - ax * bx - ay * by - az * bz,
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+    )
 
 
 def _trunk(draft: _Draft, dice: Dice, kind: str) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nopo.synthetic.cover import bottom_cover, edge, gap_cover, hair_cover, hat_cover, shoe_cover, sock_cover, top_cover
 from nopo.synthetic.figure import Figure
+from nopo.synthetic.surface import unit
 from nopo.synthetic.wardrobe import Look, Outfit
 
 _ROWS, _COLUMNS = 40, 32
@@ -105,7 +106,6 @@ def dress(figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tens
         The clothed surface [V, 3] and the girth of the clothed trunk, from which skirts and coat tails hang.
     """
     reference, surface = figure.reference, skin.clone()
-    normals = figure.skin.normals(skin)
     waves = torch.tensor(outfit.folds_waves).view(4, 3)
     folds = 0.5 + 0.25 * (torch.sin(reference @ (waves[0] * 18) + 1) + torch.sin(reference @ (waves[1] * 26)))  # [V]
 
@@ -115,60 +115,59 @@ def dress(figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tens
     cloth = trunk.draped(outfit.drape, below)
 
     _pad_legs(figure, outfit, skin, joints, surface, folds)
-    _pad_feet(figure, outfit, surface, normals)
+    _pad_feet(figure, outfit, surface)
     _pad_trunk(figure, outfit, skin, surface, trunk, cloth, folds)
     _pad_arms(figure, outfit, skin, joints, surface, folds)
-    _pad_head(figure, outfit, look, skin, joints, surface, normals)
+    _pad_head(figure, outfit, look, skin, joints, surface)
     return surface, Girth(cloth.center, cloth.low, cloth.table + 1.5 * outfit.ease)
 
 
 def _pad_trunk(
     figure: Figure, outfit: Outfit, skin: Tensor, surface: Tensor, trunk: Girth, cloth: Girth, folds: Tensor
 ) -> None:
-    reference = figure.reference
+    zone = figure.zones["trunk"]
+    reference, skin = zone.reference, skin[zone.index]
     worn = edge(top_cover(outfit, reference) - 0.004, 0.016)
-    ease = outfit.ease * (0.5 + folds)
+    ease = outfit.ease * (0.5 + folds[zone.index])
     gap = edge(gap_cover(outfit, reference), 0.02)
     ease = ease * (1 - gap) + 0.004 * gap  # under an open front lies a tighter layer
     shoulder = 1 - 0.75 * ((reference[:, 1] - 0.33) / 0.07).clamp(0, 1)
     hang = (cloth.at(skin) - trunk.at(skin)).clamp_min(0) * (1 - 0.7 * gap)
-    push = ((hang + ease) * shoulder + 0.004) * worn * (1 - figure.arm).clamp(0, 1)
-    direction = torch.stack([skin[:, 0], torch.zeros_like(push), skin[:, 2] - trunk.center[1]], -1)
-    direction = torch.nn.functional.normalize(direction, dim=-1)
+    push = ((hang + ease) * shoulder + 0.004) * worn * (1 - zone.arm).clamp(0, 1)
+    direction = unit(torch.stack([skin[:, 0], torch.zeros_like(push), skin[:, 2] - trunk.center[1]], -1))
     up = ((reference[:, 1] - 0.36) / 0.06).clamp(0, 1)[:, None]  # on the shoulders, out means up
     direction = direction * (1 - up) + up * torch.tensor([0.0, 1.0, 0.0])
-    surface += direction * push[:, None]
+    surface[zone.index] += direction * push[:, None]
 
 
 def _pad_arms(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surface: Tensor, folds: Tensor) -> None:
-    reference = figure.reference
-    worn = edge(top_cover(outfit, reference) - 0.004, 0.014) * figure.arm
-    axis = joints[16, 1:]  # the arms of a T-pose lie along x
-    outward = torch.nn.functional.normalize(skin[:, 1:] - axis, dim=-1)
+    zone = figure.zones["arms"]
+    reference = zone.reference
+    worn = edge(top_cover(outfit, reference) - 0.004, 0.014) * zone.arm
+    away = skin[zone.index] - joints[16]  # the arms of a T-pose lie along x
+    away[:, 0] = 0
+    outward = unit(away)
     along = ((reference[:, 0].abs() - 0.18) / max(outfit.sleeve - 0.18, 0.05)).clamp(0, 1)
     cuff = 0.0 if outfit.sleeve > 0.62 else 0.6
-    width = outfit.sleeve_ease * (0.45 + folds * 0.9) * (1 + cuff * along - 0.5 * (1 - cuff) * along**3) + 0.004
-    width = width * (1 + 0.45 * (-outward[:, 0]).clamp_min(0))  # more cloth below the arm than above
-    surface[:, 1:] += outward * (width * worn)[:, None]
+    width = outfit.sleeve_ease * (0.45 + folds[zone.index] * 0.9) * (1 + cuff * along - 0.5 * (1 - cuff) * along**3) + 0.004
+    width = width * (1 + 0.45 * (-outward[:, 1]).clamp_min(0))  # more cloth below the arm than above
+    surface[zone.index] += outward * (width * worn)[:, None]
     if outfit.gloves:
-        hand = edge(reference[:, 0].abs() - 0.66, 0.02) * figure.arm
+        hand = edge(figure.reference[:, 0].abs() - 0.66, 0.02) * figure.arm
         surface += figure.skin.normals(skin) * (0.004 * hand)[:, None]
 
 
 def _pad_legs(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surface: Tensor, folds: Tensor) -> None:
-    reference = figure.reference
-    worn = edge(bottom_cover(outfit, reference) - 0.004, 0.016)
-    sock = edge(sock_cover(outfit, reference), 0.01) * 0.003
-    for side, (hip, ankle) in ((1.0, (1, 7)), (-1.0, (2, 8))):
-        mine = (side * skin[:, 0] > 0) & (figure.arm < 0.3) & (reference[:, 1] < 0.12)
-        points = skin[mine]
-        y = points[:, 1]
+    for name, side, hip, ankle in (("left_leg", 1.0, 1, 7), ("right_leg", -1.0, 2, 8)):
+        zone = figure.zones[name]
+        worn = edge(bottom_cover(outfit, zone.reference) - 0.004, 0.016)
+        sock = edge(sock_cover(outfit, zone.reference), 0.01) * 0.003
+        points = skin[zone.index]
+        x, y, z = points.T.contiguous()
         top, end = joints[hip], joints[ankle]
         t = ((top[1] - y) / (top[1] - end[1])).clamp(0, 1.05)
-        center = torch.stack([top[0] + (end[0] - top[0]) * t, top[2] + (end[2] - top[2]) * t], -1)
-        outward = points[:, [0, 2]] - center
-        radius = outward.norm(dim=-1).clamp_min(1e-3)
-        outward = outward / radius[:, None]
+        away_x, away_z = x - top[0] - (end[0] - top[0]) * t, z - top[2] - (end[2] - top[2]) * t
+        radius = (away_x * away_x + away_z * away_z).sqrt().clamp_min(1e-3)
         row = ((top[1] - y) / 0.03).long().clamp(0, 31)
         mean = torch.zeros(32).scatter_reduce_(0, row, radius, "mean", include_self=False)
         knee = int((float(top[1]) - float(joints[4, 1])) / 0.03)
@@ -177,37 +176,38 @@ def _pad_legs(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surf
                                     * torch.linspace(0, 1, 32 - knee)))  # fmt: skip
         extra = (fall - mean)[row] * min(outfit.fit, 1.0) + max(outfit.fit - 1, 0.0) * 0.03 * (t - 0.5).clamp_min(0)
         low = (t * 3).clamp(0, 1)  # at the hips trousers fit
-        push = (extra + outfit.leg_ease * (0.5 + folds[mine]) * (0.35 + 0.65 * low) + 0.003) * worn[mine]
-        push = torch.maximum(push, sock[mine])
-        moved = points[:, [0, 2]] + outward * push[:, None]
-        moved[:, 0] = side * (side * moved[:, 0]).clamp_min(0.0015)  # trouser legs do not cross
-        surface[mine, 0], surface[mine, 2] = moved[:, 0], moved[:, 1]
+        push = (extra + outfit.leg_ease * (0.5 + folds[zone.index]) * (0.35 + 0.65 * low) + 0.003) * worn
+        push = torch.maximum(push, sock) / radius
+        x = side * (side * (x + away_x * push)).clamp_min(0.0015)  # trouser legs do not cross
+        surface[zone.index] = torch.stack([x, y, z + away_z * push], -1)
 
 
-def _pad_feet(figure: Figure, outfit: Outfit, surface: Tensor, normals: Tensor) -> None:
-    worn = edge(shoe_cover(outfit, figure.reference), 0.012)[:, None]
+def _pad_feet(figure: Figure, outfit: Outfit, surface: Tensor) -> None:
     if outfit.shoes == "bare":
         return
+    zone = figure.zones["feet"]
+    worn = edge(shoe_cover(outfit, zone.reference), 0.012)[:, None]
     if outfit.shoes == "sandal":
-        surface += normals * (0.004 * worn)
+        surface[zone.index] += zone.normals * (0.004 * worn)
         return
-    foot = ((-0.86 - figure.reference[:, 1]) / 0.03).clamp(0, 1)[:, None]
+    foot = ((-0.86 - zone.reference[:, 1]) / 0.03).clamp(0, 1)[:, None]
     thick = 0.012 if outfit.shoes == "boot" else 0.006
-    surface += (figure.shoe * foot + normals * thick * (1 - 0.5 * foot)) * worn
-    surface[:, 1] -= (0.012 * worn * edge(-0.955 - figure.reference[:, 1:2], 0.02))[:, 0]  # the sole
+    push = (figure.shoe[zone.index] * foot + zone.normals * thick * (1 - 0.5 * foot)) * worn
+    push[:, 1] -= (0.012 * worn * edge(-0.955 - zone.reference[:, 1:2], 0.02))[:, 0]  # the sole
+    surface[zone.index] += push
 
 
 def _pad_head(
-    figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tensor, surface: Tensor, normals: Tensor
+    figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tensor, surface: Tensor
 ) -> None:
-    reference = figure.reference
+    zone = figure.zones["head"]
+    reference = zone.reference
     head = joints[15] + torch.tensor([0.0, 0.06, 0.0])
-    radial = torch.nn.functional.normalize(skin - head, dim=-1)
-    ears = figure.body.part("ears").float() * 0.8
+    radial = unit(skin[zone.index] - head)
     depth = _HAIR_DEPTH[look.style] * look.volume
     # Round at the hairline, as if the depth were the radius of the hair's edge.
     ramp = ((hair_cover(look, reference) + 0.004) / (0.008 + 1.3 * depth)).clamp(0, 1)
-    hair = torch.sin(ramp * math.pi / 2) * (1 - ears)
+    hair = torch.sin(ramp * math.pi / 2) * (1 - 0.8 * zone.ears)
     waves = torch.sin(reference @ torch.tensor([80.0, 60.0, 95.0]) + 9 * look.volume)
     rise = ((reference[:, 1] - 0.56) / 0.1).clamp(0.15, 1)  # thin at the nape, thick on top
     if look.style == "afro":
@@ -223,7 +223,7 @@ def _pad_head(
     else:
         tall_map = torch.full_like(crown, tall)
     depth_map = depth_map + tall_map * crown
-    direction = torch.nn.functional.normalize(radial + normals, dim=-1)
-    surface += direction * depth_map[:, None]
+    push = unit(radial + zone.normals) * depth_map[:, None]
     if look.style in ("bob", "long") or outfit.hat_kind == "beanie":  # hair and wool press the ears to the head
-        surface[:, 0] -= reference[:, 0].sign() * 0.012 * figure.body.part("ears").float()
+        push[:, 0] -= reference[:, 0].sign() * 0.012 * zone.ears
+    surface[zone.index] += push
