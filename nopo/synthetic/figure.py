@@ -36,8 +36,13 @@ _LEG = ("hip", "knee", "ankle", "foot")
 
 @dataclass(frozen=True, eq=False)
 class Zone:
-    """Vertices of one region of the body: `index` [Z]; `reference` [Z, 3] and `normals` [Z, 3] on the mean body, metres;
-    `arm` [Z] as of Figure; `ears` [Z] 1 on the ears.
+    """Vertices of one region of the body.
+
+    Attributes:
+        index: [Z] which.
+        reference: [Z, 3] metres and `normals` [Z, 3] of the mean body.
+        arm: [Z] as of Figure.
+        ears: [Z] 1 on the ears.
     """
 
     index: Tensor

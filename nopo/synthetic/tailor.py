@@ -149,7 +149,8 @@ def _pad_arms(figure: Figure, outfit: Outfit, skin: Tensor, joints: Tensor, surf
     outward = unit(away)
     along = ((reference[:, 0].abs() - 0.18) / max(outfit.sleeve - 0.18, 0.05)).clamp(0, 1)
     cuff = 0.0 if outfit.sleeve > 0.62 else 0.6
-    width = outfit.sleeve_ease * (0.45 + folds[zone.index] * 0.9) * (1 + cuff * along - 0.5 * (1 - cuff) * along**3) + 0.004
+    tapered = 1 + cuff * along - 0.5 * (1 - cuff) * along**3
+    width = outfit.sleeve_ease * (0.45 + folds[zone.index] * 0.9) * tapered + 0.004
     width = width * (1 + 0.45 * (-outward[:, 1]).clamp_min(0))  # more cloth below the arm than above
     surface[zone.index] += outward * (width * worn)[:, None]
     if outfit.gloves:
