@@ -75,6 +75,13 @@ FORMATS: dict[str, Format] = {
             takes_pose=True,
             takes_motion=True,
         ),
+        Format(
+            "html",
+            ".html",
+            "Web page (.html)",
+            "Opens in every browser, without a network: turn it, and let it move.",
+            takes_motion=True,
+        ),
         _film(
             "ply-sequence",
             ".zip",
@@ -142,7 +149,7 @@ def export(
     path = Path(path)
     chosen = _chosen(path, format)
     if chosen.moves and motion is None:
-        raise ExportError(f"{chosen.label} needs a motion.")
+        raise ExportError(f"{chosen.label} needs a motion: choose one.")
     if motion is not None and not chosen.takes_motion:
         raise ExportError(f"{chosen.label} stands still: choose a pose, not a motion.")
     if pose is not None and not chosen.takes_pose:
@@ -160,6 +167,10 @@ def export(
         from nopo.export.glb import write_glb
 
         return write_glb(avatar, path, motion=motion, pose=pose, progress=progress)
+    if chosen.key == "html":
+        from nopo.export.web import write_html
+
+        return write_html(avatar, path, motion=motion)
     return _gaussians(avatar, path, chosen.key, pose, sh_degree, progress)
 
 
@@ -192,13 +203,11 @@ def _moving(avatar: Avatar, path: Path, key: str, motion: Motion, sh_degree: int
         return write_ply_sequence(avatar, path, motion, sh_degree=sh_degree, progress=progress)
 
     from nopo import show
-    from nopo.export import animated, video
+    from nopo.export.moving import MOVING
 
-    frames = show.animate(avatar, motion, background=show.WHITE if key == "mp4" else None, progress=progress)
-    if key == "png":
-        return animated.write_png_zip(path, frames)
-    write = {"mp4": video.write_mp4, "webm": video.write_webm, "webp": animated.write_webp, "gif": animated.write_gif}
-    return write[key](path, frames, motion.fps)
+    kind = MOVING[FORMATS[key].suffix]
+    frames = show.animate(avatar, motion, background=None if kind.transparent else show.WHITE, progress=progress)
+    return kind.write(path, frames, motion.fps)
 
 
 def _avatar(avatar: Avatar, path: Path) -> Path:

@@ -29,11 +29,13 @@ from nopo.export.files import partial_file, writing
 from nopo.gaussians import Gaussians
 from nopo.harmonics import dc_to_rgb
 from nopo.motion import Motion
+from nopo.motions import load_motion, names
 from nopo.rotations import axis_angle_to_quaternion
 
 PAPER = (0.945, 0.937, 0.922)
 """sRGB behind the avatar, as on the page of the demo."""
 
+FPS = 30
 FOV_DEG = 30.0
 AZIMUTH_DEG, ELEVATION_DEG = 20.0, 5.0
 ROW = 1024
@@ -42,26 +44,33 @@ ROW = 1024
 JOINTS_EACH = 4
 MAX_GAUSSIANS = 1_000_000
 _FAINTEST = 1 / 255
-_FRAMED_POSES, _FRAMED_POINTS = 24, 2000
+_FRAMED_POSES, _FRAMED_POINTS = 12, 1000
+_NEARER_M = 0.2
+"""How much nearer to the camera than the body's axis its head and feet may come."""
 
 
-def write_html(avatar: Avatar, path: str | Path, *, motion: Motion | None = None, name: str = "motion") -> Path:
+def write_html(avatar: Avatar, path: str | Path, *, motion: Motion | None = None) -> Path:
     """Write an avatar as a page of its own.
 
     Args:
         avatar: who.
         path: the file.
-        motion: what it plays, again and again; without one it stands in the T-pose and turns.
-        name: of the motion.
+        motion: what it plays, again and again; without one the built-in motions, which are chosen on the page.
 
     Raises:
         ExportError: nothing is visible, too much is, or the place cannot be written.
     """
     path = Path(path)
-    page = web_page(avatar, {} if motion is None else {name: motion})
+    page = web_page(avatar, built_in(avatar) if motion is None else {"motion": motion})
     with partial_file(path) as partial, writing(path):
         partial.write_text(page, "utf-8")
     return path
+
+
+def built_in(avatar: Avatar) -> dict[str, Motion]:
+    """Every built-in motion for this avatar, by the name to show."""
+    joints = avatar.rest_joints.cpu()
+    return {name.replace("-", " "): load_motion(name, rest_joints=joints, fps=FPS) for name in names()}
 
 
 def web_page(avatar: Avatar, motions: Mapping[str, Motion], title: str = "Avatar") -> str:
@@ -158,20 +167,26 @@ def _motion_blocks(motion: Motion) -> list[np.ndarray]:
 
 
 def _told(avatar: Avatar, label: str, motion: Motion) -> dict[str, Any]:
-    """What the header says of a motion, with where the camera must stand to see all of it."""
+    """What the header says of a motion, with how far the camera must stand to see its width, and its height."""
     few = torch.nonzero(avatar.gaussians.opacities > 0.3).squeeze(1)
     few = few[:: max(1, len(few) // _FRAMED_POINTS)] if len(few) else torch.arange(len(avatar.gaussians))
     cloud: Gaussians = avatar.gaussians.select(few)
     person = Articulator(Avatar(cloud, avatar.bone_weights[few], avatar.rest_joints, avatar.model))
     poses = range(0, len(motion), max(1, len(motion) // _FRAMED_POSES))
     points = torch.cat([person.pose(motion[frame]).means for frame in poses])
-    center, distance = framing_distance(points, elevation_deg=ELEVATION_DEG, fov_deg=FOV_DEG)
+    center = (points.amin(0) + points.amax(0)) / 2
+    flat = torch.stack([points[:, 0], center[1].expand(len(points)), points[:, 2]], 1)  # [M, 3]
+    thin = torch.stack([center[0].expand(len(points)), points[:, 1], center[2].expand(len(points))], 1)
+    _, wide = framing_distance(flat, fov_deg=FOV_DEG)
+    _, tall = framing_distance(thin, elevation_deg=ELEVATION_DEG, fov_deg=FOV_DEG)
     return {
         "name": label,
         "fps": motion.fps,
         "frames": len(motion),
         "loop": motion.loop,
-        "shot": {"center": center.tolist(), "distance": distance},
+        "center": center.tolist(),
+        "wide": wide,
+        "tall": tall + _NEARER_M,
     }
 
 

@@ -375,15 +375,22 @@ async function open() {
   const canvas = part("canvas"), play = part("play"), choice = part("motion");
   const painter = new Painter(canvas, scene, cloud);
   const skeleton = new Skeleton(scene), sorter = new Sorter(scene, cloud);
-  const home = () => ({ azimuth: scene.azimuth, elevation: scene.elevation, ...motions[state.motion].shot });
+  const home = () => {
+    const { center, wide, tall } = motions[state.motion];
+    const aspect = canvas.width / canvas.height; // the lens spans the shorter side
+    const distance = Math.max(wide * Math.min(1, 1 / aspect), tall * Math.min(1, aspect));
+    return { azimuth: scene.azimuth, elevation: scene.elevation, center, distance };
+  };
   const state = { motion: 0, seconds: 0, playing: true, turning: true, due: true };
-  const view = { fov: scene.fov, ...home() };
+  const view = { fov: scene.fov };
 
-  const moved = () => { state.turning = false; state.due = true; };
+  let untouched = true; // the camera stands where it was put at first
+  const moved = () => { state.turning = untouched = false; state.due = true; };
   const fit = () => {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
     canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+    if (untouched) Object.assign(view, home());
     state.due = true;
   };
   const label = () => {
@@ -397,9 +404,9 @@ async function open() {
     state.due = false;
   };
 
+  fit();
   new Hand(canvas, view, home, moved);
   new ResizeObserver(fit).observe(canvas);
-  fit();
   const toggle = () => { state.playing = !state.playing; label(); };
   play.addEventListener("click", toggle);
   canvas.addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); toggle(); } });
@@ -416,9 +423,9 @@ async function open() {
   label();
   canvas.addEventListener("webglcontextlost", () => say("The graphics card gave up; open the page again."));
 
-  let last = performance.now();
+  let last = Infinity;
   const tick = (now) => {
-    const passed = Math.min((now - last) / 1000, 0.1);
+    const passed = Math.max(0, Math.min((now - last) / 1000, 0.1)); // a hidden tab does not jump ahead
     last = now;
     const motion = motions[state.motion];
     if (state.playing && motion.frames > 1) {
@@ -430,17 +437,18 @@ async function open() {
     if (state.due) draw();
     requestAnimationFrame(tick);
   };
+  draw();
   say("");
   requestAnimationFrame(tick);
   /** For tests and other pages: set any of motion, seconds, playing, azimuth, elevation, distance, center, and draw. */
   window.nopo = {
     show(wish) {
       for (const key of Object.keys(wish)) (key in view ? view : state)[key] = wish[key];
-      state.turning = false;
+      moved();
       fit();
       draw();
     },
-    state, view, motions, draw,
+    state, view, draw,
   };
 }
 
