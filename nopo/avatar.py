@@ -80,3 +80,15 @@ class Avatar:
             return Avatar(gaussians, tensors["bone_weights"], tensors["rest_joints"], str(about["model"]))
         except (SafetensorError, KeyError, ValueError) as error:
             raise AvatarError(f"{path.name} is damaged or not an avatar; run `nopo reconstruct` again.") from error
+
+
+def is_avatar(path: str | Path) -> bool:
+    """Whether a file is one that `Avatar.save` wrote; no file, or any other, is none."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as file:
+            about = json.loads((file.metadata() or {}).get("nopo", "{}"))
+            return isinstance(about, dict) and about.get("format") == FORMAT
+    except (SafetensorError, OSError, ValueError):
+        return False

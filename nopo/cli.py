@@ -157,9 +157,18 @@ def _animate(commands: argparse._SubParsersAction) -> None:
 
 
 def _export(commands: argparse._SubParsersAction) -> None:
-    command = _command(commands, "export", "A published checkpoint becomes a .safetensors that loads faster.")
-    command.add_argument("source", metavar="CKPT", help="a checkpoint file, or a model that `nopo info` lists")
-    command.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="x.safetensors")
+    command = _command(
+        commands, "export", "An avatar becomes a file for other programs; a checkpoint, one that loads faster."
+    )
+    command.add_argument("source", nargs="?", metavar="AVATAR|CKPT", help="avatar.safetensors, or a model's checkpoint")
+    command.add_argument("file", nargs="?", type=Path, metavar="FILE", help="what to write; its end says the format")
+    command.add_argument("-o", "--out", type=Path, metavar="FILE", help="the same; x.safetensors for a checkpoint")
+    command.add_argument("--list", action="store_true", help="list the formats, and what opens them")
+    command.add_argument("--format", metavar="KEY", help="a format of --list; needed for .zip")
+    command.add_argument("--pose", metavar="POSE", help="tpose (default), relaxed, or NAME:FRAME of a motion")
+    command.add_argument("--motion", metavar="NAME|FILE", help="built-in (see `nopo info`) or a motion file")
+    command.add_argument("--fps", type=float, help="frames a second of the motion (default: its own)")
+    command.add_argument("--sh-degree", type=int, metavar="D", help="highest degree of the colours' harmonics, 0 to 3")
 
 
 def _info(commands: argparse._SubParsersAction) -> None:

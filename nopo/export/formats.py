@@ -221,6 +221,7 @@ def _chosen(path: Path, key: str | None) -> Format:
         return format_of(path)
     if key not in FORMATS:
         raise ExportError(f'There is no format "{key}": choose one of {", ".join(FORMATS)}.')
-    if not path.name.lower().endswith(Path(FORMATS[key].suffix).suffix):
+    last_suffix = "." + FORMATS[key].suffix.rpartition(".")[2]  # plain .ply will do for .compressed.ply
+    if not path.name.lower().endswith(last_suffix):
         raise ExportError(f"{path.name} should end in {FORMATS[key].suffix}.")
     return FORMATS[key]

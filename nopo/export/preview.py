@@ -24,7 +24,7 @@ SIDE_RAD = 0.5
 """Where the camera begins, around the vertical axis."""
 
 EXTENT = 1.75
-"""Height of a standing person in the viewer's units: some 350 pixels, whatever the canvas (its focal length is 1132)."""
+"""Height of a standing person in the viewer's units: some 350 pixels on any canvas (its focal length is 1132)."""
 
 
 def write_preview(avatar: Avatar, path: str | Path) -> Path:
