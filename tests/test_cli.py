@@ -47,6 +47,7 @@ def test_reconstruct_render_and_animate(model: str, cutout_photo: Path, tmp_path
         "avatar.safetensors",
         "turntable.mp4",
         "preview.png",
+        "views.png",
         "timings.json",
     }
     timings = json.loads((out / "timings.json").read_text())
@@ -123,14 +124,105 @@ def test_files_of_the_wrong_kind(tmp_path: Path, saved_avatar: Path, capsys) -> 
     not_avatar.write_bytes(b"nothing")
     assert main(["render", str(not_avatar), "-o", str(tmp_path / "a.mp4")]) == 2
     assert "a.safetensors is damaged or not an avatar" in sentence(capsys)
-    assert main(["render", str(saved_avatar), "-o", str(tmp_path / "a.gif")]) == 2
-    assert "a.gif should end in .mp4" in sentence(capsys)
+    assert main(["render", str(saved_avatar), "-o", str(tmp_path / "a.avi")]) == 2
+    assert "a.avi should end in .mp4" in sentence(capsys)
+    assert main(["animate", str(saved_avatar), "-o", str(tmp_path / "a.png")]) == 2
+    assert "a.png should end in .mp4" in sentence(capsys)
+    assert main(["render", str(saved_avatar), "-o", str(tmp_path / "a.mp4"), "--background", "transparent"]) == 2
+    assert ".mp4 files have no transparency; .webm, .webp, .gif, .zip" in sentence(capsys)
     not_motion = tmp_path / "dance.npz"
     np.savez(not_motion, steps=np.zeros(3))
     for motion in (str(not_motion), "moonwalk"):
         assert main(["animate", str(saved_avatar), "--motion", motion, "-o", str(tmp_path / "a.mp4"), "--quiet"]) == 2
         assert Path(motion).name in sentence(capsys)
     assert not list(tmp_path.glob("*.mp4"))
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as image:
+        shown = []
+        for index in range(image.n_frames):
+            image.seek(index)
+            shown.append(np.asarray(image.convert("RGBA")))
+        return shown
+
+
+@pytest.mark.parametrize("suffix", ["webp", "gif"])
+def test_turns_and_motions_of_the_wanted_kind(saved_avatar: Path, tmp_path: Path, suffix: str) -> None:
+    turn, wave = tmp_path / f"turn.{suffix}", tmp_path / f"wave.{suffix}"
+    small = ["--size", "64x48", "--quiet", "--background", "transparent", "--framing", "half", "--elevation", "-10"]
+    assert main(["render", str(saved_avatar), "-o", str(turn), "--frames", "5", "--fps", "10", *small]) == 0
+    moves = ["--motion", "wave", "--frames", "4", "--fps", "5"]
+    assert main(["animate", str(saved_avatar), "-o", str(wave), *moves, *small]) == 0
+    for path, count in ((turn, 5), (wave, 4)):
+        frames = frames_of(path)
+        assert len(frames) == count and frames[0].shape == (48, 64, 4)
+        assert frames[0][0, 0, 3] == 0 and frames[0][-1, :, 3].max() > 240  # no background; the waist at the edge
+
+
+def test_pictures_in_a_folder_or_a_zip(saved_avatar: Path, tmp_path: Path, capsys) -> None:
+    render = ["render", str(saved_avatar), "--frames", "3", "--size", "32", "--quiet", "-o"]
+    assert main([*render, str(tmp_path / "turn")]) == 0
+    assert len(list((tmp_path / "turn").glob("frame_*.png"))) == 3
+    assert main([*render, str(tmp_path / "turn.zip")]) == 0
+    assert main([*render, str(tmp_path / "turn")]) == 2
+    assert "turn exists and is not an empty folder" in sentence(capsys)
+
+
+def test_one_transparent_picture(saved_avatar: Path, tmp_path: Path) -> None:
+    path = tmp_path / "head.png"
+    options = ["--background", "transparent", "--framing", "head", "--size", "40", "--azimuth", "-30"]
+    assert main(["render", str(saved_avatar), "-o", str(path), *options]) == 0
+    assert np.asarray(Image.open(path)).shape == (40, 40, 4) and [p.name for p in tmp_path.iterdir()] == ["head.png"]
+
+
+def test_the_framings_of_the_command_line_are_those_there_are() -> None:
+    from typing import get_args
+
+    from nopo.cli import FRAMINGS, MATTING
+    from nopo.framing import Framing
+    from nopo.preprocess.matte import CHOICES
+
+    assert get_args(Framing) == FRAMINGS
+    assert set(CHOICES) == set(MATTING)
+
+
+def test_a_batch_goes_on_and_says_how_it_went(model: str, cutout_photo: Path, tmp_path: Path, capsys) -> None:
+    people, out = tmp_path / "people", tmp_path / "out"
+    (people / "amy").mkdir(parents=True)
+    (people / "amy" / "1.png").write_bytes(cutout_photo.read_bytes())
+    (people / "bob.jpg").write_text("no photo")
+    command = ["reconstruct", "--batch", str(people), "-o", str(out), "--model", model, "--size", "48"]
+    assert main([*command, "--turntable", "none"]) == 1
+    shown = capsys.readouterr()
+    rows = [line.split() for line in shown.out.splitlines()]
+    assert rows[0] == ["subject", "photos", "seconds", "result"]
+    assert rows[1][0] == "amy" and rows[1][-1] == "done" and rows[2][:2] == ["bob", "1"]
+    assert "bob.jpg is not an image" in shown.out and "1 of 2 people failed" in shown.err
+    assert {path.name for path in out.iterdir()} == {"amy", "bob", "batch.json", "batch.csv", "sheet.png"}
+
+    (people / "bob.jpg").unlink()
+    assert main([*command, "--turntable", "none", "--quiet"]) == 0
+    assert json.loads((out / "batch.json").read_text())[0]["result"] == "kept"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_one_person_or_many_but_not_both(cutout_photo: Path, tmp_path: Path, capsys) -> None:
+    out = ["-o", str(tmp_path / "out")]
+    for given in ([], [str(cutout_photo), "--batch", str(tmp_path)]):
+        assert main(["reconstruct", *given, *out]) == 2
+        assert "Give either photos of one person, or --batch" in sentence(capsys)
+    assert main(["reconstruct", "--batch", str(tmp_path), *out]) == 2
+    assert "There are no photos in" in sentence(capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--size", "big"], ["--size", "1x2x3"], ["--frames", "0"], ["--framing", "feet"]])
+def test_wrong_options_of_pictures(wrong: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["render", "a.safetensors", "-o", "a.mp4", *wrong])
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1 and wrong[0] in said
 
 
 def test_a_wrong_option_is_one_sentence_too(capsys) -> None:

@@ -71,7 +71,7 @@ def _batch(args: argparse.Namespace, wishes: Wishes) -> int:
         sys.stdout.write(as_text(outcomes) + "\n")
     failed = sum(outcome.result == "failed" for outcome in outcomes)
     if failed:
-        LOGGER.error("%d of %d people failed; %s says why.", failed, len(subjects), files[1].name)
+        sys.stderr.write(f"nopo: {failed} of {len(subjects)} people failed; {files[1].name} says why.\n")
     return 1 if failed else 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -56,7 +57,8 @@ def _shortened(title: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, w
     """As much of a title as there is room for."""
     if font.getlength(title) <= width_px:
         return title
-    return title[: bisect_right(range(len(title)), width_px, key=lambda n: font.getlength(title[:n] + "…")) - 1] + "…"
+    fitting = bisect_right(range(len(title)), width_px, key=lambda letters: ceil(font.getlength(title[:letters] + "…")))
+    return title[: fitting - 1] + "…"
 
 
 def _fitted(picture: np.ndarray, side: int) -> Image.Image:
