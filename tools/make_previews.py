@@ -52,7 +52,7 @@ def mannequin() -> Avatar:
     area = torch.zeros(len(means)).index_add_(0, body.faces.reshape(-1), across.norm(dim=1).repeat_interleave(3) / 6)
     normals = torch.nn.functional.normalize(normals, dim=1)
     light = torch.nn.functional.normalize(torch.tensor(LIGHT), dim=0)
-    shade = 0.76 + 0.34 * (normals @ light)[:, None].clamp(-0.6, 1)  # [V, 1]
+    shade = 0.88 + 0.22 * (normals @ light)[:, None].clamp(-0.6, 1)  # [V, 1]
     width = (area.sqrt() * 0.75).clamp(0.002, 0.03)[:, None, None]  # wide enough to touch its neighbours
     flat = torch.eye(3) - 0.9 * normals[:, :, None] * normals[:, None, :]  # [V, 3, 3]
     sh = rgb_to_dc(torch.tensor(STONE) * shade)[:, None]

@@ -13,8 +13,7 @@ from typing import Any
 
 import gradio as gr
 
-from nopo.avatar import Avatar
-from nopo.demo import work
+from nopo.demo import look, work
 from nopo.demo.film import film_of
 from nopo.demo.report import WAITING, Report, said
 from nopo.demo.shelf import Shelf, about
@@ -34,7 +33,7 @@ MAKE_FIRST = "Make an avatar first."
 
 
 class Handlers:
-    """The functions behind the page. `look` is always what `nopo.demo.film.film_of` takes, in its order.
+    """The functions behind the page. `film` is always what `nopo.demo.film.film_of` takes, in its order.
 
     Gradio gives requests and events to the parameters of these types, which therefore come first.
     """
@@ -138,8 +137,8 @@ class Handlers:
 
     # Avatar, motions, files
 
-    def reconstruct(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
-        """Make the avatar of the cut-outs, and its turntable: progress, video, its file, the avatar's file, viewer."""
+    def reconstruct(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Make the avatar of the cut-outs, and its turntable: progress, video, its file, tab, avatar's file, viewer."""
         visit = self._begin(request)
         used = [shot for shot in visit.shots if shot.mask is not None]
         video, avatar = visit.new_file(".mp4"), visit.new_file(".safetensors")
@@ -148,37 +147,43 @@ class Handlers:
             if not used:
                 raise NopoError("Add a photo first, and wait for its cut-out.")
             photos, masks = [shot.photo for shot in used], [str(shot.mask) for shot in used]
-            return work.reconstruct(photos, masks, self._model(visit), str(avatar), str(video), film_of(*look))
+            return work.reconstruct(photos, masks, self._model(visit), str(avatar), str(video), film_of(*film))
 
         for html, done in self._watch(visit, events, ("preprocess", "encode", "render")):
             if done:
                 visit.avatar = avatar
                 visit.moved = False
-                yield html, str(video), str(video), str(avatar), None
+                yield html, str(video), str(video), gr.Tabs(selected="turntable"), str(avatar), look.NOTHING_TO_TURN
             else:
-                yield html, gr.skip(), gr.skip(), gr.skip(), gr.skip()
+                yield html, *[gr.skip()] * 5
 
-    def turn(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
-        """Draw the turntable again, with other settings: progress, video, its file."""
+    def turn(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Draw the turntable again, with other settings: progress, video, its file, tab."""
         visit = self._begin(request)
         video = visit.new_file(".mp4")
 
         def events() -> work.Events:
-            return work.turntable(self._avatar(visit), str(video), film_of(*look))
+            return work.turntable(self._avatar(visit), str(video), film_of(*film))
 
         for html, done in self._watch(visit, events, ("render",)):
-            yield (html, str(video), str(video)) if done else (html, gr.skip(), gr.skip())
+            yield html, *(_shown(video, "turntable") if done else [gr.skip()] * 3)
 
-    def by_hand(self, request: gr.Request) -> str | None:
-        """The avatar for the viewer, when its tab is opened."""
-        from nopo.export.preview import write_preview
-
+    def by_hand(self, request: gr.Request) -> Generator[Any, None, None]:
+        """Bring the avatar to the viewer, when its tab is opened, with the motion that was chosen last."""
         visit = self._visit(request)
         if not visit.has_avatar:
-            return None
-        path = visit.new_file(".ply")
-        write_preview(Avatar.load(self._avatar(visit)), path)
-        return str(path)
+            yield look.NOTHING_TO_TURN
+            return
+        shown = f"{visit.avatar} {visit.motion}"
+        if shown == visit.by_hand:
+            yield gr.skip()
+            return
+        yield look.BRINGING
+        try:
+            yield look.viewer(work.page_of(self._avatar(visit), visit.motion))
+            visit.by_hand = shown
+        except NopoError as error:
+            yield said(str(error), failed=True)
 
     def pick(self, chosen: gr.SelectData, request: gr.Request) -> None:
         """Note the built-in motion that was pressed."""
@@ -191,22 +196,22 @@ class Handlers:
         if motion is not None:
             self._visit(request).motion = motion
 
-    def again(self, request: gr.Request, *look: Any) -> Generator[tuple[Any, ...], None, None]:
-        """Animate by the motion that was chosen last: progress, video, its file."""
+    def again(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
+        """Animate by the motion that was chosen last: progress, video, its file, tab."""
         visit = self._begin(request)
         motion = visit.motion or names()[1]
         video = visit.new_file(".mp4")
 
         def events() -> work.Events:
-            return work.animate(self._avatar(visit), motion, str(video), film_of(*look))
+            return work.animate(self._avatar(visit), motion, str(video), film_of(*film))
 
         for html, done in self._watch(visit, events, ("render",), echo=motion):
             if done:
                 visit.moved = True
-            yield (html, str(video), str(video)) if done else (html, gr.skip(), gr.skip())
+            yield html, *(_shown(video, "motion") if done else [gr.skip()] * 3)
 
     def write(
-        self, request: gr.Request, kind: str, holds: str, moment: float, clear: bool, *look: Any
+        self, request: gr.Request, kind: str, holds: str, moment: float, clear: bool, *film: Any
     ) -> Generator[tuple[Any, ...], None, None]:
         """Make a file for other programs: progress, the file."""
         visit = self._begin(request)
@@ -214,10 +219,10 @@ class Handlers:
         def events() -> work.Events:
             if kind not in FORMATS:
                 raise NopoError("Choose one of the formats.")
-            film = replace(film_of(*look), clear=clear)
+            chosen = replace(film_of(*film), clear=clear)
             motion = None if holds == "t" else visit.motion or names()[1]
             part = min(max(float(moment), 0.0), 1.0) if holds == "pose" else None
-            return work.write_file(self._avatar(visit), kind, motion, part, str(file), film)
+            return work.write_file(self._avatar(visit), kind, motion, part, str(file), chosen)
 
         name = Path(visit.motion).stem if visit.motion in names() else "motion"
         suffix = FORMATS[kind].suffix if kind in FORMATS else ""
@@ -237,7 +242,7 @@ class Handlers:
             gr.update(interactive=ready),
             *[gr.update(interactive=made)] * 4,
             *[gr.update(visible=False)] * 3,
-            *[gr.update(visible=made)] * 2,
+            gr.update(visible=made),
             gr.update(visible=made and visit.moved),
             gr.skip() if visit.moved else gr.update(value=None),
         ]
@@ -328,6 +333,10 @@ class Handlers:
 
 def _closed() -> dict[str, Any]:
     return gr.update(visible=False)
+
+
+def _shown(video: Path, tab: str) -> tuple[Any, ...]:
+    return str(video), str(video), gr.Tabs(selected=tab)
 
 
 def _matting(matting: str) -> str:

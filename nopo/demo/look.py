@@ -37,6 +37,15 @@ The first 30 seconds are used.</p>
 """
 
 
+NOTHING_TO_TURN = '<div class="empty"><span>You will turn it here</span></div>'
+BRINGING = '<div class="empty running"><span>Bringing it here…</span></div>'
+
+
+def viewer(page: str) -> str:
+    """A page of its own inside this one, which can do nothing but run its script."""
+    return f'<iframe title="The avatar, to be turned by hand" sandbox="allow-scripts" srcdoc="{escape(page)}"></iframe>'
+
+
 def footer(cards: Sequence[Model]) -> str:
     """Licences of what the page uses."""
     models = ", ".join(f"<b>{escape(card.name)}</b> ({escape(card.licence)})" for card in cards)
@@ -113,7 +122,9 @@ CSS = """
 #examples, #examples .gallery-container, #examples .grid-wrap, #motions .gallery-container, #motions .grid-wrap {
   height: auto !important; min-height: 0 !important; max-height: none; padding: 0; overflow: visible; }
 #examples .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
-#photos .thumbnail-lg, #mattes .thumbnail-lg, #examples .thumbnail-lg, #motions .thumbnail-lg { aspect-ratio: 3 / 4; }
+#photos .thumbnail-lg, #mattes .thumbnail-lg, #examples .thumbnail-lg { aspect-ratio: 3 / 4; }
+#photos .upload-wrapper { height: calc(100% - 40px); }
+#photos .source-selection { border-top: 0; }
 #examples::before { content: "Or take an example:"; display: block; font-size: 14px; padding: 2px 0 8px;
   color: var(--body-text-color-subdued); }
 #mattes .empty, #turntable .empty, #animation .empty {
@@ -127,13 +138,24 @@ CSS = """
 #mattes img { background: repeating-conic-gradient(#d9d6d1 0 25%, #f1efec 0 50%) 0 0 / 16px 16px; }
 #turntable video, #animation video { background: #f1efeb; }
 
+#viewer { height: 440px; border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg);
+  overflow: hidden; background: var(--block-background-fill); }
+#viewer .html-container, #viewer .prose, #viewer .prose > div { height: 100%; }
+#viewer iframe { display: block; width: 100%; height: 438px; border: 0; background: #f1efeb; }
+#viewer .empty { display: flex; flex-direction: column; align-items: center; justify-content: center; height: 438px;
+  gap: 14px; color: var(--body-text-color-subdued); }
+#viewer .empty::before { content: ""; width: 72px; height: 108px; background: FIGURE center / contain no-repeat;
+  opacity: 0.6; }
+#viewer .running::before { animation: nopo-breathe 0.9s ease-in-out infinite alternate; }
 #motions { border-width: 0 !important; background: none; }
 #motions .grid-container { grid-template-columns: repeat(7, minmax(0, 1fr)) !important; gap: 8px; }
 #motions .thumbnail-lg { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); }
 #motions .thumbnail-lg:hover { border-color: var(--primary-400); }
 #motions .thumbnail-lg.selected { border-color: var(--primary-500); box-shadow: 0 0 0 1px var(--primary-500); }
-#motions .caption-label { background: none; color: var(--body-text-color-subdued); font-size: 12px; padding: 0;
-  left: 0; right: 0; bottom: 3px; max-width: none; text-align: center; border: 0; }
+#motions .thumbnail-lg { aspect-ratio: 3 / 4.7; opacity: 1; }
+#motions .thumbnail-lg img { height: calc(100% - 26px) !important; object-fit: contain; }
+#motions .caption-label { background: none; color: var(--body-text-color); font-size: 11px; padding: 0;
+  left: 0; right: 0; bottom: 5px; max-width: none; text-align: center; border: 0; }
 .gradio-container:has(.progress.running) #motions { pointer-events: none; opacity: 0.55; }
 
 #fix { padding: 14px; gap: 12px; border: 1px solid var(--border-color-primary); border-radius: var(--radius-lg);
@@ -175,7 +197,9 @@ CSS = """
 .small-print p { margin: 0 0 6px; max-width: 100ch; }
 @media (max-width: 640px) {
   .masthead h1 { font-size: 38px; } .masthead p { font-size: 16px; }
-  #motions .grid-container { grid-template-columns: repeat(4, minmax(0, 1fr)) !important; }
+  #motions .grid-wrap { overflow-x: auto !important; }
+  #motions .grid-container { width: 620px; }
+  #turntable, #animation { height: 370px !important; }
   .progress li { grid-template-columns: 132px 1fr auto; gap: 8px; }
 }
 """.replace("FIGURE", FIGURE)

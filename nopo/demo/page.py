@@ -59,7 +59,7 @@ class Parts:
     stage: gr.Tabs
     turntable: gr.Video
     by_hand: gr.Tab
-    viewer: gr.Model3D
+    viewer: gr.HTML
     avatar_files: gr.Row
     save_turntable: gr.DownloadButton
     save_avatar: gr.DownloadButton
@@ -76,7 +76,6 @@ class Parts:
     stop_moving: gr.Button
     moving: gr.HTML
     animation: gr.Video
-    animation_files: gr.Row
     save_animation: gr.DownloadButton
     kind: gr.Dropdown
     about_kind: gr.HTML
@@ -97,19 +96,19 @@ def build(pipeline: Pipeline) -> gr.Blocks:
         gr.HTML(look.HEADER)
         parts: dict[str, Any] = {}
         with gr.Row(equal_height=False):
-            with gr.Column(scale=5, min_width=320):
-                parts |= {**_photos(), **_mattes(), **_make(), **_model(handlers.shelf)}
-            with gr.Column(scale=6, min_width=320):
-                parts |= {**_avatar(), **_look()}
+            with gr.Column(scale=1, min_width=320):
+                parts |= _photos()
+            with gr.Column(scale=1, min_width=320):
+                parts |= {**_mattes(), **_make(), **_model(handlers.shelf)}
         with gr.Row(equal_height=False):
-            with gr.Column(scale=6, min_width=320):
+            with gr.Column(scale=1, min_width=320):
+                parts |= {**_avatar(), **_look()}
+            with gr.Column(scale=1, min_width=320):
                 parts |= _motions()
-            with gr.Column(scale=5, min_width=320):
-                parts |= _animation()
         parts |= _files()
         gr.HTML(look.footer(handlers.shelf.cards()))
+        add_endpoints(handlers)  # first, for the plain names
         wire(Parts(**parts), handlers)
-        add_endpoints(handlers)
         page.unload(handlers.leave)
     page.queue(max_size=QUEUE, default_concurrency_limit=1)
     return page
@@ -172,21 +171,22 @@ def _model(shelf: Shelf) -> dict[str, Any]:
 
 
 def _avatar() -> dict[str, Any]:
-    gr.HTML(look.step(3, "Avatar", "Watch it turn, or turn it by hand."))
+    gr.HTML(look.step(3, "Avatar", "Watch it turn, turn it by hand, let it move."))
     with gr.Tabs(selected="turntable", elem_id="stage") as stage:
         with gr.Tab("Turntable", id="turntable"):
             turntable = _video("turntable")
         with gr.Tab("Turn it by hand", id="by-hand") as by_hand:
-            viewer = gr.Model3D(
-                label="Drag to turn, scroll or pinch to come nearer", elem_id="viewer", show_label=True, height=440,
-                interactive=False, clear_color=(0.945, 0.937, 0.922, 1.0), buttons=[],
-            )  # fmt: skip
+            viewer = gr.HTML(look.NOTHING_TO_TURN, elem_id="viewer")
+        with gr.Tab("Motion", id="motion"):
+            animation = _video("animation")
     with gr.Row(visible=False) as files:
-        save_turntable = gr.DownloadButton("Turntable, .mp4", size="sm", elem_id="save-turntable")
-        save_avatar = gr.DownloadButton("Avatar, .safetensors", size="sm", elem_id="save-avatar")
+        save_turntable = gr.DownloadButton("Turntable, .mp4", size="sm", elem_id="save-turntable", min_width=110)
+        save_animation = gr.DownloadButton("Motion, .mp4", size="sm", elem_id="save-animation", min_width=110)
+        save_avatar = gr.DownloadButton("Avatar, .safetensors", size="sm", elem_id="save-avatar", min_width=110)
     return {
         "stage": stage, "turntable": turntable, "by_hand": by_hand, "viewer": viewer, "avatar_files": files,
-        "save_turntable": save_turntable, "save_avatar": save_avatar,
+        "save_turntable": save_turntable, "save_avatar": save_avatar, "animation": animation,
+        "save_animation": save_animation,
     }  # fmt: skip
 
 
@@ -222,19 +222,10 @@ def _motions() -> dict[str, Any]:
             interactive=False, min_width=120,
         )  # fmt: skip
         again = gr.Button("Draw it again", size="sm", elem_id="again", interactive=False, min_width=120)
-    gr.HTML(look.MOTION_FILES)
-    return {"motions": motions, "own_motion": own, "again": again}
-
-
-def _animation() -> dict[str, Any]:
-    animation = _video("animation")
+        stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop-moving", min_width=80)
     moving = gr.HTML(elem_id="moving")
-    stop = gr.Button("Stop", size="sm", visible=False, elem_id="stop-moving")
-    with gr.Row(visible=False) as files:
-        save = gr.DownloadButton("Animation, .mp4", size="sm", elem_id="save-animation")
-    return {
-        "animation": animation, "moving": moving, "stop_moving": stop, "animation_files": files, "save_animation": save
-    }  # fmt: skip
+    gr.HTML(look.MOTION_FILES)
+    return {"motions": motions, "own_motion": own, "again": again, "stop_moving": stop, "moving": moving}
 
 
 def _files() -> dict[str, Any]:

@@ -48,6 +48,8 @@ class Report:
             The list as HTML.
         """
         now = self._clock()
+        if not step.stage:
+            return self._html("running", now)
         stage = self._stages.setdefault(step.stage, _Stage(step.stage))
         if stage is not self._now:
             if self._now is not None:

@@ -28,6 +28,7 @@ class Visit:
         avatar: file of the avatar that was made last.
         model: the model that was chosen last; empty for the page's own.
         motion: name of a built-in motion, or path of the visitor's own, that was chosen last.
+        by_hand: which avatar and motion the viewer shows.
         moved: whether the present avatar has been animated.
     """
 
@@ -37,6 +38,7 @@ class Visit:
     avatar: Path | None = None
     model: str = ""
     motion: str = ""
+    by_hand: str = ""
     moved: bool = False
     last_seen: float = field(default_factory=time.monotonic)
     _stopped: threading.Event = field(default_factory=threading.Event)

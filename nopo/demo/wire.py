@@ -25,27 +25,24 @@ def wire(parts: Parts, handlers: Handlers) -> None:
     """Connect everything."""
     presses = [parts.make, parts.turn, parts.own_motion, parts.again, parts.write]
     stops = [parts.stop_making, parts.stop_moving, parts.stop_writing]
-    shown = [parts.avatar_files, parts.save_avatar, parts.animation_files, parts.animation]
+    shown = [parts.avatar_files, parts.save_animation, parts.animation]
     states = [*presses, *stops, *shown]
     _wire_photos(parts, handlers, states)
 
-    def work(event: Callable[..., Any], stop: gr.Button, function: Any, inputs: list[Any], outputs: list[Any]) -> Any:
+    def work(event: Callable[..., Any], stop: gr.Button, function: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """Nothing else can be pressed while `function` works; afterwards everything that makes sense can."""
         busy = event(_busy(presses, stops, stop), None, [*presses, *stops], **QUIETLY)
         done = busy.then(function, inputs, outputs, **WORKING)
         for end in (done.success, done.failure):  # "then" is skipped after a failure (Gradio 6.31)
             end(handlers.states, None, states, **QUIETLY)
-        return done
 
     look = [parts.size, parts.fps, parts.turn_seconds, parts.background, parts.framing, parts.elevation]
-    turned = [parts.making, parts.turntable, parts.save_turntable]
-    moved = [parts.moving, parts.animation, parts.save_animation]
-    made = work(
-        parts.make.click, parts.stop_making, handlers.reconstruct, look, [*turned, parts.save_avatar, parts.viewer]
-    )
-    made.success(lambda: gr.Tabs(selected="turntable"), None, parts.stage, **QUIETLY)
+    turned = [parts.making, parts.turntable, parts.save_turntable, parts.stage]
+    moved = [parts.moving, parts.animation, parts.save_animation, parts.stage]
+    made = [*turned, parts.save_avatar, parts.viewer]
+    work(parts.make.click, parts.stop_making, handlers.reconstruct, look, made)
     work(parts.turn.click, parts.stop_making, handlers.turn, look, turned)
-    parts.by_hand.select(handlers.by_hand, None, parts.viewer, **QUIETLY)
+    parts.by_hand.select(handlers.by_hand, None, parts.viewer, **LOOKING)
     picked = parts.motions.select(handlers.pick, None, None, **QUIETLY)
     work(picked.then, parts.stop_moving, handlers.again, look, moved)
     brought = parts.own_motion.upload(handlers.bring, parts.own_motion, None, **QUIETLY)

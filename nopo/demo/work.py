@@ -21,8 +21,9 @@ from nopo.demo.shelf import Shelf
 from nopo.demo.zero import gpu
 from nopo.errors import Cancelled, NopoError
 from nopo.export.formats import export
+from nopo.export.web import web_page
 from nopo.motion import Motion
-from nopo.motions import load_motion
+from nopo.motions import load_motion, names
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress
 from nopo.render import drawing_device
@@ -39,7 +40,7 @@ _SHOP: list[Shelf] = []
 
 @dataclass(frozen=True)
 class Step:
-    """`done` of `total` units of a stage are finished."""
+    """`done` of `total` units of a stage are finished; the stage is empty before the first one begins."""
 
     stage: str
     done: int
@@ -177,6 +178,24 @@ def write_file(avatar: str, kind: str, motion: str | None, moment: float | None,
     yield from _watched(work)
 
 
+def page_of(avatar: str, motion: str) -> str:
+    """A page that turns an avatar and lets it move, at ease and by a motion; its work is the visitor's browser's.
+
+    Args:
+        avatar: path.
+        motion: as for `animate`; empty for none.
+
+    Raises:
+        NopoError: the avatar or the motion cannot be shown.
+    """
+    person = Avatar.load(avatar)
+    at_ease = load_motion("idle", rest_joints=person.rest_joints)
+    if motion in ("", "idle"):
+        return web_page(person, {"at ease": at_ease})
+    title = motion.replace("-", " ") if motion in names() else "your motion"
+    return web_page(person, {title: _moves(person, motion, Film())[0], "at ease": at_ease})
+
+
 def finished(events: Iterator[Event]) -> str:
     """Let work run to its end, and give its notice.
 
@@ -211,7 +230,7 @@ def _watched(work: Callable[[Progress], str]) -> Events:
             raise Cancelled("Stopped.")
         steps.put(Step(stage, done, total))
 
-    last = Step("preprocess", 0, 1)
+    last = Step("", 0, 1)
     with ThreadPoolExecutor(1, "nopo-work") as pool:
         outcome = pool.submit(copy_context().run, work, progress)  # ZeroGPU asks whose request it is
         try:
