@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -19,6 +20,7 @@ from nopo.render.threads import cores
 
 LOGGER = logging.getLogger(__name__)
 
+_MAX_SIDE_PX = 1 << 17
 _MOST_THREADS = 8  # inside one picture; each has its own sums of gradients
 Backend = Literal["auto", "gsplat", "cpu", "plain", "reference"]
 # (gaussians, camera, settings, background (3,), covariance focal lengths) -> rgb, alpha, depth (H, W, 3 or 1)
@@ -88,11 +90,6 @@ def render(
     return Rendering(*(_batch(channel) for channel in zip(*pictures, strict=True)))
 
 
-def drawing_device(device: torch.device) -> torch.device:
-    """Where Gaussians are best kept to be drawn: on this device where gsplat works, else on the CPU, which draws."""
-    return device if device.type == "cuda" and cuda.available() else torch.device("cpu")
-
-
 def warm_up(*, gradients: bool = False) -> None:
     """Compile what a picture needs, and keep it on disk: 5 to 15 seconds on a CPU at the first start, then instant.
 
@@ -134,11 +131,12 @@ def _settings(
         raise RenderError("Give at least one camera to render.")
     if len({(view.width, view.height) for view in views}) > 1:
         raise RenderError("All cameras of one call must have the same picture size; call render once per size.")
+    if max(views[0].width, views[0].height) > _MAX_SIDE_PX:
+        raise RenderError(f"A picture's side may have up to {_MAX_SIDE_PX} pixels, not {views[0].width} and "
+                          f"{views[0].height}.")  # fmt: skip
     for view in views:
-        if not (view.K.isfinite().all() and view.viewmat.isfinite().all()):
-            raise RenderError("A camera holds values that are not finite; check its K and viewmat.")
-        if not (view.K[0, 0] > 0 and view.K[1, 1] > 0):
-            raise RenderError("A camera's focal lengths must be positive; check its K.")
+        if not view.K.is_cuda:  # looking at it on a GPU would wait for all that is still being drawn there
+            _check(view)
     if sh_degree is None:
         sh_degree = min(gaussians.sh_degree, 3)
     if not 0 <= sh_degree <= gaussians.sh_degree:
@@ -146,6 +144,14 @@ def _settings(
     if not 0 < max_alpha < 1:
         raise RenderError(f"max_alpha must lie between 0 and 1, not {max_alpha}.")
     return Settings(sh_degree, max_alpha, tile_cut, max(1, threads or min(cores(), _MOST_THREADS)))
+
+
+def _check(view: Camera) -> None:
+    K = view.K.tolist()
+    if not all(map(math.isfinite, sum(K + view.viewmat.tolist(), []))):
+        raise RenderError("A camera holds values that are not finite; check its K and viewmat.")
+    if not (K[0][0] > 0 and K[1][1] > 0):
+        raise RenderError("A camera's focal lengths must be positive; check its K.")
 
 
 def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from llvmlite import ir
+from numba import types
+from numba.core import cgutils
 
-from nopo.render.lanes import F32X8, I32, I32X8, I64, RELAXED, WIDTH, Lanes
+from nopo.render.lanes import F32, F32X8, I8, I32, I64, RELAXED, WIDTH, Lanes, emitted
 
 
 def data_pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value) -> ir.Value:
@@ -15,18 +17,35 @@ def data_pointer(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value
     return context.make_array(kind)(context, builder, array).data
 
 
-def load(builder: ir.IRBuilder, pointer: ir.Value, offset: int, flags: Sequence[str] = RELAXED) -> Lanes:
-    """Eight floats in a row at pointer + offset, on any address (align=4: no faster instruction needs more)."""
-    return Lanes(builder, builder.load(_vector_at(builder, pointer, offset), align=4), flags)
+def load(
+    builder: ir.IRBuilder, pointer: ir.Value, offset: int, flags: Sequence[str] = RELAXED, count: int = WIDTH
+) -> Lanes:  # fmt: skip
+    """Floats in a row at pointer + offset, on any address (align=4: no faster instruction needs more)."""
+    return Lanes(builder, builder.load(_vector_at(builder, pointer, offset, count), align=4), flags)
 
 
 def store(pointer: ir.Value, offset: int, lanes: Lanes) -> None:
-    """Write eight floats in a row at pointer + offset."""
-    lanes.builder.store(lanes.value, _vector_at(lanes.builder, pointer, offset), align=4)
+    """Write lanes in a row at pointer + offset."""
+    lanes.builder.store(lanes.value, _vector_at(lanes.builder, pointer, offset, lanes.count), align=4)
 
 
-def _vector_at(builder: ir.IRBuilder, pointer: ir.Value, offset: int) -> ir.Value:
-    return builder.bitcast(builder.gep(pointer, [I64(offset)]), F32X8.as_pointer())
+def _vector_at(builder: ir.IRBuilder, pointer: ir.Value, offset: int, count: int) -> ir.Value:
+    return builder.bitcast(builder.gep(pointer, [I64(offset)]), ir.VectorType(F32, count).as_pointer())
+
+
+@emitted
+def fetch(typing: Any, array: Any, place: Any):  # type: ignore[no-untyped-def]
+    """Ask for array.flat[place] before it is needed: what comes in the order of depth lies anywhere."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
+        byte = builder.bitcast(pointer, I8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [byte, I32(0), I32(3), I32(1)])  # for reading, keep in all caches, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), emit
 
 
 def load_columns(builder: ir.IRBuilder, pointer: ir.Value, stride: ir.Value, count: int) -> list[Lanes]:
@@ -92,12 +111,7 @@ def _transpose(rows: Sequence[Lanes]) -> list[Lanes]:
         for i in range(WIDTH):
             if not i & block:
                 a, b = lanes[i], lanes[i + block]
-                swapped[i] = _shuffle(a, b, first)
-                swapped[i + block] = _shuffle(a, b, second)
+                swapped[i] = a.pick(b, first)
+                swapped[i + block] = a.pick(b, second)
         lanes = swapped
     return lanes
-
-
-def _shuffle(a: Lanes, b: Lanes, pick: list[int]) -> Lanes:
-    """Lanes picked from a (0 to 7) and b (8 to 15)."""
-    return a.like(a.builder.shuffle_vector(a.value, b.value, ir.Constant(I32X8, pick)))

@@ -1,8 +1,9 @@
-"""Eight float32 numbers side by side: the small vocabulary that the vector kernels are written in.
+"""Float32 numbers side by side: the small vocabulary that the vector kernels are written in.
 
 numba compiles scalar loops, and leaves it to LLVM to find vectors in them; for blending it does so 4 to 6 times worse
 than by hand, and an innocent rewrite can lose it. The kernels' inner parts are therefore emitted here as LLVM
-instructions on <8 x float>. LLVM turns these into whatever the processor has: one AVX register, or two of SSE or NEON.
+instructions on <8 x float>, eight Gaussians, or <16 x float>, sixteen pixels. LLVM turns these into whatever the
+processor has: sixteen are one register of AVX-512, two of AVX, or four of SSE or NEON.
 
 `Lanes` is such a value while a kernel is being compiled; arithmetic on it emits instructions. With a `Tape`, the same
 Python function also emits its gradient.
@@ -18,9 +19,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-WIDTH = 8
-F32, I1, I8, I32, I64 = ir.FloatType(), ir.IntType(1), ir.IntType(8), ir.IntType(32), ir.IntType(64)
-F32X8, I32X8, F64X8 = ir.VectorType(F32, WIDTH), ir.VectorType(I32, WIDTH), ir.VectorType(ir.DoubleType(), WIDTH)
+WIDTH = 8  # lanes where nothing else is said
+F32, I1, I8, I16, I32, I64 = ir.FloatType(), *(ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
+F32X8, I32X8, I64X8, F64X8 = (ir.VectorType(kind, WIDTH) for kind in (F32, I32, I64, ir.DoubleType()))
 
 # May be reordered and fused, but, unlike "fast", not on the assumption that nothing is NaN or infinite: bad Gaussians
 # are recognised by that.
@@ -30,28 +31,31 @@ FloatOrLanes = Any  # a Python number or Lanes
 
 
 class LanesType(types.Type):
-    """Eight float32 as a variable of a numba function: it stays in a register from one emitted call to the next."""
+    """Lanes as a variable of a numba function: they stay in a register from one emitted call to the next."""
 
-    def __init__(self) -> None:
-        super().__init__(name="eight_float32")
-
-
-LANES = LanesType()
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(name=f"float32_lanes_{count}")
 
 
 @register_model(LanesType)
 class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, F32X8)
+        super().__init__(manager, kind, ir.VectorType(F32, kind.count))
 
 
 class Lanes:
-    """Eight float32 numbers of a kernel being compiled."""
+    """Float32 numbers side by side, in a kernel being compiled."""
 
     def __init__(
         self, builder: ir.IRBuilder, value: ir.Value, flags: Sequence[str] = RELAXED, tape: Tape | None = None
     ) -> None:
         self.builder, self.value, self.flags, self.tape = builder, value, flags, tape
+
+    @property
+    def count(self) -> int:
+        """How many numbers."""
+        return self.value.type.count
 
     def like(self, value: ir.Value) -> Lanes:
         """Lanes of a new value in the same kernel, not on the tape."""
@@ -59,7 +63,9 @@ class Lanes:
 
     def same(self, number: FloatOrLanes) -> Lanes:
         """A constant in every lane; Lanes are passed on."""
-        return number if isinstance(number, Lanes) else self.like(ir.Constant(F32X8, [float(number)] * WIDTH))
+        if isinstance(number, Lanes):
+            return number
+        return self.like(ir.Constant(self.value.type, [float(number)] * self.count))
 
     def off_tape(self) -> Lanes:
         """The same value, a constant for the gradient."""
@@ -112,6 +118,10 @@ class Lanes:
         root = out.off_tape()
         return _record(out, (self, lambda g: 0.5 * g / root))
 
+    def abs(self) -> Lanes:
+        """Without the sign. Not for tapes."""
+        return self._call("fabs")
+
     def floor(self) -> Lanes:
         """Round down. Not for tapes."""
         return self._call("floor")
@@ -125,7 +135,7 @@ class Lanes:
         return self._call("trunc")
 
     def compare(self, operator: str, other: FloatOrLanes) -> ir.Value:
-        """A mask of eight bits; false where either side is NaN."""
+        """A mask, a bit for each lane; false where either side is NaN."""
         return self.builder.fcmp_ordered(operator, self.value, self.same(other).value)
 
     def where(self, mask: ir.Value, other: FloatOrLanes) -> Lanes:
@@ -145,20 +155,29 @@ class Lanes:
 
     def finite(self) -> ir.Value:
         """Mask of the lanes that are neither infinite nor NaN: their exponent bits are not all ones."""
-        exponent = self.builder.and_(self.bits(), _int8(0x7F800000))
-        return self.builder.icmp_signed("!=", exponent, _int8(0x7F800000))
+        exponent = self.builder.and_(self.bits(), self.ints(0x7F800000))
+        return self.builder.icmp_signed("!=", exponent, self.ints(0x7F800000))
 
     def bits(self) -> ir.Value:
         """The same 32 bits as integers."""
-        return self.builder.bitcast(self.value, I32X8)
+        return self.builder.bitcast(self.value, ir.VectorType(I32, self.count))
+
+    def ints(self, number: int) -> ir.Constant:
+        """An int32 in every lane, to go with `bits`."""
+        return ir.Constant(ir.VectorType(I32, self.count), [number] * self.count)
 
     def to_int(self) -> ir.Value:
         """Whole numbers; garbage outside the range of int32."""
-        return self.builder.fptosi(self.value, I32X8)
+        return self.builder.fptosi(self.value, ir.VectorType(I32, self.count))
 
     def as_int_bits(self) -> Lanes:
         """Whole numbers as int32, in lanes that only look like floats: to be stored."""
-        return self.like(self.builder.bitcast(self.to_int(), F32X8))
+        return self.like(self.builder.bitcast(self.to_int(), self.value.type))
+
+    def pick(self, other: Lanes, lanes: Sequence[int]) -> Lanes:
+        """Any lanes of self (0 to count - 1) and other (count to 2 count - 1), in any order. Not for tapes."""
+        pattern = ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes))
+        return self.like(self.builder.shuffle_vector(self.value, other.value, pattern))
 
     def exp2(self) -> Lanes:
         """2 to the power of self, for -126 < self < 127: absolute error below 3e-7 at 1. Not for tapes.
@@ -170,8 +189,8 @@ class Lanes:
         power = self.same(0.00133952937)
         for coefficient in (0.00967028, 0.0555034, 0.24022218, 0.69314716, 1.0000001):
             power = power.times_plus(fraction, coefficient)
-        exponent = self.builder.shl(whole.to_int(), _int8(23))
-        return self.like(self.builder.bitcast(self.builder.add(power.bits(), exponent), F32X8))
+        exponent = self.builder.shl(whole.to_int(), self.ints(23))
+        return self.like(self.builder.bitcast(self.builder.add(power.bits(), exponent), self.value.type))
 
     def log2(self) -> Lanes:
         """Logarithm to base 2 of positive normal numbers, absolute error below 5e-7. Not for tapes.
@@ -179,9 +198,9 @@ class Lanes:
         The number is m · 2^n with m in [sqrt(1/2), sqrt(2)): n comes from the exponent bits, log2(m) from a polynomial.
         """
         builder = self.builder
-        exponent = builder.ashr(builder.sub(self.bits(), _int8(0x3F3504F3)), _int8(23))  # bits of sqrt(1/2)
-        mantissa = builder.sub(self.bits(), builder.shl(exponent, _int8(23)))
-        m = self.like(builder.bitcast(mantissa, F32X8)) - 1.0
+        exponent = builder.ashr(builder.sub(self.bits(), self.ints(0x3F3504F3)), self.ints(23))  # bits of sqrt(1/2)
+        mantissa = builder.sub(self.bits(), builder.shl(exponent, self.ints(23)))
+        m = self.like(builder.bitcast(mantissa, self.value.type)) - 1.0
         series = self.same(-0.146203534)  # log2(1 + t) / t, fitted with Chebyshev polynomials
         for coefficient in (
             0.234209851,
@@ -193,12 +212,12 @@ class Lanes:
             1.44269496,
         ):
             series = series.times_plus(m, coefficient)
-        return series.times_plus(m, self.like(builder.sitofp(exponent, F32X8)))
+        return series.times_plus(m, self.like(builder.sitofp(exponent, self.value.type)))
 
     def _call(self, name: str, *others: Lanes) -> Lanes:
         """An LLVM intrinsic: llvmlite knows vector ones by their full name only."""
-        kind = ir.FunctionType(F32X8, [F32X8] * (1 + len(others)))
-        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v8f32")
+        kind = ir.FunctionType(self.value.type, [self.value.type] * (1 + len(others)))
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.{name}.v{self.count}f32")
         values = [self.value, *(o.value for o in others)]
         return self.like(self.builder.call(function, values, fastmath=self.flags))
 
@@ -243,10 +262,6 @@ def _record(out: Lanes, *parents: tuple[FloatOrLanes, Callable[[Lanes], Lanes]])
     return out
 
 
-def _int8(number: int) -> ir.Constant:
-    return ir.Constant(I32X8, [number] * WIDTH)
-
-
 def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: numba's `intrinsic`, a function whose call is replaced by the instructions it emits.
 
@@ -255,13 +270,15 @@ def emitted(function: Callable[..., Any]) -> Callable[..., Any]:
     return intrinsic(function)
 
 
-def spread(builder: ir.IRBuilder, scalar: ir.Value, flags: Sequence[str] = RELAXED) -> Lanes:
-    """One float in all eight lanes."""
-    return Lanes(builder, spread_value(builder, scalar), flags)
+def spread(
+    builder: ir.IRBuilder, scalar: ir.Value, flags: Sequence[str] = RELAXED, count: int = WIDTH
+) -> Lanes:  # fmt: skip
+    """One float in all lanes."""
+    return Lanes(builder, spread_value(builder, scalar, count), flags)
 
 
-def spread_value(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
-    """One scalar of any type in a vector of eight."""
-    kind = ir.VectorType(scalar.type, WIDTH)
+def spread_value(builder: ir.IRBuilder, scalar: ir.Value, count: int = WIDTH) -> ir.Value:
+    """One scalar of any type in a vector."""
+    kind = ir.VectorType(scalar.type, count)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, I32(0))
-    return builder.shuffle_vector(first, first, ir.Constant(I32X8, [0] * WIDTH))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(I32, count), [0] * count))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,20 @@ from torch.autograd.function import once_differentiable
 
 from nopo.camera import Camera
 from nopo.gaussians import Gaussians
+from nopo.render.depth_sort import DIGITS, MAX_BUCKETS, sort_by_depth
 from nopo.render.settings import FOV_CLAMP, Settings
 from nopo.render.threads import run_parts
+from nopo.render.tile_lists import CELL, TILE_CELLS, TILE_HEIGHT, TILE_WIDTH, count_tiles, fill_lists
+from nopo.render.vector_blend import ALPHAS, FORWARD, PIXELS, SLACK, TOGETHER, blend
+from nopo.render.vector_blend_grad import BACKWARD, blend_grad
+from nopo.render.vector_project import project
+from nopo.render.vector_project_grad import project_grad
 
 Array = np.ndarray
-_BAND_ROWS = 8
 _LEAST = 8  # the kernels take eight Gaussians at a time
-_MAX_PAIRS = 1 << 25  # entries of the bands' lists at a time: 256 MiB
+_MAX_ENTRIES = 1 << 25  # of the bands' lists at a time: 256 MiB
 _MAX_KEPT_BYTES = 1 << 26  # of working memory of a thread between pictures
+_LINE = 64  # bytes of a cache line
 _NO_CUT = 1e9  # pixels
 
 
@@ -75,45 +81,44 @@ class _Scene:
     @staticmethod
     def of(inputs: tuple[Tensor, ...], camera: Camera, settings: Settings, cov_focal: Tensor | None) -> _Scene:
         means, covars, opacities, sh, viewmat, background = (t.detach().contiguous().numpy() for t in inputs)
-        K = camera.K.detach().cpu().double().numpy()
-        focal = K.diagonal()[:2]
-        cov = focal if cov_focal is None else cov_focal.detach().cpu().double().numpy()
-        size = np.array([camera.width, camera.height])
-        numbers = [viewmat[:3, :3].ravel(), viewmat[:3, 3], focal, K[:2, 2], cov, FOV_CLAMP * size / (2 * cov), size,
-                   [0 if settings.tile_cut else _NO_CUT]]  # fmt: skip
+        (fx, _, cx), (_, fy, cy), _ = camera.K.tolist()
+        cov_fx, cov_fy = (fx, fy) if cov_focal is None else cov_focal.tolist()
+        width, height = camera.width, camera.height
+        limits = FOV_CLAMP * width / (2 * cov_fx), FOV_CLAMP * height / (2 * cov_fy)
+        cut = 0 if settings.tile_cut else _NO_CUT
+        rest = [fx, fy, cx, cy, cov_fx, cov_fy, *limits, width, height, cut]
+        packed = np.concatenate([viewmat[:3, :3].ravel(), viewmat[:3, 3], rest]).astype(np.float32)
         depth_row = camera.viewmat[2].detach().cpu().double().numpy()
-        packed = np.concatenate(numbers).astype(np.float32)
-        return _Scene(
-            means, covars, opacities, sh, background, packed, depth_row, (camera.height, camera.width)
-        )  # fmt: skip
+        return _Scene(means, covars, opacities, sh, background, packed, depth_row, (height, width))
 
 
-def _no_records() -> Array:
-    return np.empty((0, 16), np.float32)
+def _aligned(count: int) -> Array:
+    """Bytes that begin with a cache line: vectors and records that lie across two are slow."""
+    whole = np.empty(count + _LINE, np.uint8)
+    return whole[-whole.ctypes.data % _LINE :][:count]
 
 
-def _no_entries() -> Array:
-    return np.empty(0, np.uint32)
+def _aligned_floats(count: int) -> Array:
+    return _aligned(4 * count).view(np.float32)
 
 
 @dataclass
 class _Buffers:
     """Working memory of one picture, which the next one of this thread uses again."""
 
-    records: Array = field(default_factory=_no_records)
-    keys: Array = field(default_factory=_no_entries)
-    index: Array = field(default_factory=_no_entries)
+    kept: dict[str, Array] = field(default_factory=dict)
 
-    def reserve(self, num_gaussians: int, num_pairs: int) -> None:
-        if len(self.records) < num_gaussians:
-            self.records = np.empty((num_gaussians, 16), np.float32)
-        if len(self.keys) < num_pairs:
-            self.keys, self.index = (np.empty(num_pairs + num_pairs // 4, np.uint32) for _ in range(2))
+    def array(self, name: str, shape: tuple[int, ...], kind: Any) -> Array:
+        """An array, with what was left in it."""
+        count = math.prod(shape) * np.dtype(kind).itemsize
+        if name not in self.kept or len(self.kept[name]) < count:
+            self.kept[name] = _aligned(count + count // 4)
+        return self.kept[name][:count].view(kind).reshape(shape)
 
     def forget_excess(self) -> None:
         """Keep no more than common pictures need: a server has many threads."""
-        if self.records.nbytes + self.keys.nbytes + self.index.nbytes > _MAX_KEPT_BYTES:
-            self.records, self.keys, self.index = _no_records(), _no_entries(), _no_entries()
+        if sum(array.nbytes for array in self.kept.values()) > _MAX_KEPT_BYTES:
+            self.kept.clear()
 
 
 _local = threading.local()
@@ -127,104 +132,88 @@ def _kept_buffers() -> _Buffers:
 
 
 @dataclass
-class _Group:
-    """Some bands of rows whose lists are in memory together.
+class _Lists:
+    """Lists of some rows of tiles, in memory together: entries[edges[k]:edges[k + 1]] is that of the k-th tile."""
 
-    Entries offsets[b] to offsets[b + 1] of the list belong to band first + b; places [parts, bands] say where in it
-    each part of the Gaussians goes.
-    """
+    rows: range
+    edges: Array
+    entries: Array
 
-    first: int
-    last: int
-    offsets: Array
-    places: Array
-
-    def entries(self, band: int) -> slice:
-        """Where the list of a band lies."""
-        return slice(self.offsets[band - self.first], self.offsets[band - self.first + 1])
-
-
-def _groups(counts: Array) -> Iterator[_Group]:
-    """Bands in groups of at most `_MAX_PAIRS` entries, or one band; counts [parts, bands]."""
-    per_band = counts.sum(0)
-    first = 0
-    while first < len(per_band):
-        fitting = int(np.searchsorted(np.cumsum(per_band[first:]), _MAX_PAIRS, side="right"))
-        last = first + max(1, fitting)
-        offsets = np.concatenate([[0], np.cumsum(per_band[first:last])])
-        places = np.zeros_like(counts)
-        group = counts[:, first:last]
-        places[:, first:last] = offsets[:-1] + np.cumsum(group, 0) - group
-        yield _Group(first, last, offsets, places)
-        first = last
+    def arguments(self) -> tuple[int, int, Array, Array]:
+        """As the kernels take them."""
+        return self.rows.start, self.rows.step, self.edges, self.entries
 
 
 class _Drawing:
-    """One picture on its way; `parts` workers share each step."""
+    """One picture on its way: workers share the projection, and each blends rows of tiles of its own."""
 
     def __init__(self, scene: _Scene, settings: Settings, buffers: _Buffers) -> None:
         self.scene, self.settings, self.buffers = scene, settings, buffers
         self.parts = settings.threads
         count = len(scene.means)
         self.edges = [count * part // self.parts // _LEAST * _LEAST for part in range(self.parts)] + [count]
-        buffers.reserve(count, 0)
-        self.records = buffers.records[:count]
+        self.records = buffers.array("records", (count, 16), np.float32)
+        self.keys = buffers.array("keys", (count,), np.uint32)
+        self.spans = buffers.array("spans", (count,), np.uint64)
         height, width = scene.size
-        self.bands, self.blocks = -(-height // _BAND_ROWS), -(-width // 8)
-        self.rgb, self.alpha, self.depth = (np.empty((height, width, k), np.float32) for k in (3, 1, 1))
+        self.tiles = -(-height // TILE_HEIGHT), -(-width // TILE_WIDTH)
+        shape = self.tiles[0] * TILE_HEIGHT, -(-width // CELL) * CELL  # the kernels fill whole cells
+        self.rgb, self.alpha, self.depth = (np.empty((*shape, k), np.float32) for k in (3, 1, 1))
 
     def pictures(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Colours, alpha and depth, without a copy."""
-        return torch.from_numpy(self.rgb), torch.from_numpy(self.alpha), torch.from_numpy(self.depth)
+        """Colours, alpha and depth; without a copy if the size is one of whole cells."""
+        height, width = self.scene.size
+        rgb, alpha, depth = (
+            torch.from_numpy(picture[:height, :width]).contiguous() for picture in (self.rgb, self.alpha, self.depth)
+        )
+        return rgb, alpha, depth
 
-    def draw(self, keep_lists: bool = False) -> list[tuple[_Group, Array]]:
-        """Project, then list, sort and blend, group by group; the sorted lists are returned if they are to be kept."""
-        counts = np.zeros((self.parts, self.bands), np.int64)
-        run_parts(lambda part: self._project(part, counts[part]), self.parts)
-        kept = []
-        for group in _groups(counts):
-            pairs = int(group.offsets[-1])
-            self.buffers.reserve(0, pairs)
-            run_parts(partial(self._scatter, group), self.parts)
-            run_parts(partial(self._blend, group), self.parts)
-            if keep_lists:
-                kept.append((group, self.buffers.index[:pairs].copy()))
-        return kept
+    def draw(self) -> None:
+        """Project, sort, then list and blend."""
+        run_parts(self._project, self.parts)
+        self._sort()
+        run_parts(self._blend, self.parts)
 
-    def _project(self, part: int, counts: Array) -> None:
-        from nopo.render.vector_project import project
+    def lists(self, part: int) -> Iterator[_Lists]:
+        """The lists of a worker's tiles, some at a time, so that they fit into memory; valid until the next."""
+        rows = range(part, self.tiles[0], self.parts)
+        while rows:
+            counts = self.counts[rows.start : rows.stop : rows.step]
+            totals = np.cumsum(counts.sum(1))
+            fitting = max(1, int(np.searchsorted(totals, _MAX_ENTRIES // self.parts, side="right")))
+            edges = np.concatenate([[0], np.cumsum(counts[:fitting])])
+            entries = self.buffers.array(f"entries {part}", (edges[-1] + 1,), np.uint64)
+            places, steps = np.full(self.tiles, edges[-1], np.uint64), np.zeros(self.tiles[0], np.uint64)
+            chosen, rows = rows[:fitting], rows[fitting:]
+            mine = slice(chosen.start, chosen.stop, chosen.step)
+            places[mine], steps[mine] = edges[:-1].reshape(fitting, -1), 1
+            fill_lists(self.order, self.spans, places, steps, entries)
+            yield _Lists(chosen, edges, entries)
 
+    def _project(self, part: int) -> None:
         s = self.scene
         project(
             self.edges[part], self.edges[part + 1], self.settings.sh_degree, s.means, s.covars, s.sh, s.opacities,
-            s.camera, s.depth_row, self.records, counts,
+            s.camera, s.depth_row, self.records, self.keys, self.spans,
         )  # fmt: skip
 
-    def _scatter(self, group: _Group, part: int) -> None:
-        from nopo.render.depth_sort import scatter
+    def _sort(self) -> None:
+        count = len(self.keys)
+        order = self.buffers.array("order", (count,), np.uint32)
+        spare = self.buffers.array("spare", (2, count), np.uint64)
+        self.order = order[: sort_by_depth(self.keys, order, spare, np.empty((DIGITS, MAX_BUCKETS), np.uint32))]
+        counts = np.empty((self.tiles[0] + 1, self.tiles[1] + 1), np.int64)
+        count_tiles(self.spans, counts)
+        self.counts = counts[:-1, :-1]
 
-        scatter(
-            self.edges[part], self.edges[part + 1], self.records, group.first, group.last, group.places[part],
-            self.buffers.keys, self.buffers.index,
-        )  # fmt: skip
-
-    def _blend(self, group: _Group, part: int) -> None:
-        from nopo.render.depth_sort import DIGITS, MAX_BUCKETS, sort_by_key
-        from nopo.render.vector_blend import FORWARD, blend
-
-        longest = int(np.diff(group.offsets).max())
-        spare_keys, spare_index = np.empty(longest, np.uint32), np.empty(longest, np.uint32)
-        histogram = np.empty((DIGITS, MAX_BUCKETS), np.uint32)
-        band, alive = np.empty(self.blocks * 64 * FORWARD, np.float32), np.empty(self.blocks, np.uint32)
+    def _blend(self, part: int) -> None:
+        cells, alphas = _aligned_floats((TILE_CELLS + 1) * FORWARD * PIXELS), _aligned_floats(ALPHAS * PIXELS)
+        queue = np.empty(TOGETHER * TILE_CELLS + SLACK, np.uint64)
         max_alpha = np.float32(self.settings.max_alpha)
-        for number in range(group.first + part, group.last, self.parts):
-            entries = group.entries(number)
-            index = self.buffers.index[entries]
-            if len(index):
-                sort_by_key(self.buffers.keys[entries], index, spare_keys, spare_index, histogram)
+        for lists in self.lists(part):
             blend(
-                number * _BAND_ROWS, index, self.records, self.scene.background, max_alpha, self.rgb, self.alpha,
-                self.depth, band, alive,
+                *lists.arguments(), self.records, self.scene.background, max_alpha, self.rgb, self.alpha, self.depth,
+                cells, queue, alphas,
             )  # fmt: skip
 
 
@@ -236,7 +225,7 @@ class _Rasterize(torch.autograd.Function):
         *inputs, camera, settings, cov_focal = args
         scene = _Scene.of(tuple(inputs), camera, settings, cov_focal)
         drawing = _Drawing(scene, settings, _Buffers())
-        ctx.lists = drawing.draw(keep_lists=True)
+        drawing.draw()
         ctx.drawing = drawing
         pictures = drawing.pictures()
         ctx.save_for_backward(*inputs, *pictures)  # torch notices if they are changed before the backward pass
@@ -247,17 +236,27 @@ class _Rasterize(torch.autograd.Function):
     def backward(ctx: Any, *v_pictures: Tensor) -> tuple[Tensor | None, ...]:
         _ = ctx.saved_tensors  # raises if they were changed
         g = _Gradients(ctx.drawing, [v.contiguous().numpy() for v in v_pictures])
-        g.compute(ctx.lists)
+        g.compute()
         background = torch.from_numpy(g.background()) if ctx.needs_input_grad[5] else None
         arrays = (g.means, g.covars, g.opacities, g.sh, g.viewmat())
         return (*map(torch.from_numpy, arrays), background, None, None, None)
+
+
+def _fitted(picture: Array, shape: tuple[int, ...]) -> Array:
+    """A picture with rows and columns of zeros added to have this shape."""
+    if picture.shape[:2] == shape:
+        return picture
+    padded = np.zeros((*shape, picture.shape[2]), picture.dtype)
+    padded[: picture.shape[0], : picture.shape[1]] = picture
+    return padded
 
 
 class _Gradients:
     """The way back through a `_Drawing`."""
 
     def __init__(self, drawing: _Drawing, v_pictures: list[Array]) -> None:
-        self.drawing, self.v_pictures = drawing, v_pictures
+        self.drawing = drawing
+        self.v_pictures = [_fitted(v, drawing.alpha.shape[:2]) for v in v_pictures]
         scene = drawing.scene
         self.sums = np.empty((drawing.parts, len(scene.means), 12), np.float32)  # one per worker: nobody shares
         self.means, self.covars, self.opacities, self.sh = (
@@ -266,10 +265,8 @@ class _Gradients:
         self.sh[:, (drawing.settings.sh_degree + 1) ** 2 :] = 0  # not evaluated
         self.pose = np.zeros((drawing.parts, 12, 8))
 
-    def compute(self, lists: list[tuple[_Group, Array]]) -> None:
-        run_parts(lambda part: self.sums[part].fill(0), self.drawing.parts)
-        for group, index in lists:
-            run_parts(partial(self._blend, group, index), self.drawing.parts)
+    def compute(self) -> None:
+        run_parts(self._blend, self.drawing.parts)
         run_parts(self._project, self.drawing.parts)
 
     def viewmat(self) -> Array:
@@ -283,21 +280,18 @@ class _Gradients:
         """Gradient (3,) of the background."""
         return (1 - self.drawing.alpha).reshape(-1) @ self.v_pictures[0].reshape(-1, 3)
 
-    def _blend(self, group: _Group, index: Array, part: int) -> None:
-        from nopo.render.vector_blend import BACKWARD, blend_grad
-
+    def _blend(self, part: int) -> None:
         d = self.drawing
         v_rgb, v_alpha, v_depth = self.v_pictures
-        band, alive = np.empty(d.blocks * 64 * BACKWARD, np.float32), np.empty(d.blocks, np.uint32)
-        for number in range(group.first + part, group.last, d.parts):
+        cells, max_alpha = _aligned_floats(TILE_CELLS * BACKWARD * PIXELS), np.float32(d.settings.max_alpha)
+        self.sums[part].fill(0)
+        for lists in d.lists(part):
             blend_grad(
-                number * _BAND_ROWS, index[group.entries(number)], d.records, np.float32(d.settings.max_alpha),
-                d.rgb, d.alpha, d.depth, v_rgb, v_alpha, v_depth, self.sums[part], band, alive,
+                *lists.arguments(), d.records, max_alpha, d.rgb, d.alpha, d.depth, v_rgb, v_alpha, v_depth,
+                self.sums[part], cells,
             )  # fmt: skip
 
     def _project(self, part: int) -> None:
-        from nopo.render.vector_project_grad import project_grad
-
         d, s = self.drawing, self.drawing.scene
         project_grad(
             d.edges[part], d.edges[part + 1], d.settings.sh_degree, s.means, s.covars, s.sh, s.opacities, s.camera,

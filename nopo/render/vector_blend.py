@@ -1,8 +1,10 @@
-"""Blending of splat records, eight pixels of a row at a time, forward and backward.
+"""Blending of splat records, sixteen pixels at a time: a cell of 4×4, which fits round splats better than a row does.
 
-A band of 8 rows is kept in a buffer that fits the cache: blocks of 8×8 pixels, and for each row of a block some
-vectors of eight floats (`T` first, the transmittance). Splats come nearest first. A finished pixel is marked by the
-sign of its transmittance, and each block has a byte of rows that still let light through; the rest is skipped.
+A tile's 64 cells are kept in a buffer that fits the innermost cache, for each cell some vectors of sixteen floats, the
+transmittance first. Splats come nearest first. A finished pixel is marked by the sign of its transmittance. Two numbers
+of 64 bits tell which cells have been touched and which still let light through, so that a splat visits only the open
+cells of its box, without a branch for the others. Pictures are padded to whole tiles in height and to whole cells in
+width, so that no border needs care.
 """
 
 from __future__ import annotations
@@ -13,299 +15,287 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 
 from nopo.render.compiler import compiled
-from nopo.render.lane_memory import data_pointer, load, store, sums_of_lanes
-from nopo.render.lanes import F32X8, I1, I8, I32, I32X8, LANES, STRICT, WIDTH, Lanes, emitted, spread
+from nopo.render.lane_memory import data_pointer, fetch, load, store
+from nopo.render.lanes import F32, I1, I16, I64, STRICT, Lanes, emitted, spread
 from nopo.render.settings import MIN_ALPHA, MIN_TRANSMITTANCE
+from nopo.render.tile_lists import (
+    CELL,
+    TILE_CELLS,
+    TILE_COLUMNS,
+    TILE_HEIGHT,
+    TILE_ROWS,
+    TILE_WIDTH,
+    mask_of,
+    splat_of,
+)  # fmt: skip
 
 Array = np.ndarray
-BAND_ROWS = 8
-FORWARD = 5  # vectors of a row: T, red, green, blue, depth
-BACKWARD = 6  # vectors of a row: T, rest, and the gradients of red, green, blue, depth
-TOTALS = 10  # gradient sums of a splat, see `blend_grad`
-SUMS = 12  # floats that they take in memory
-LOG2_E = np.float32(math.log2(math.e))
-_BLOCK = BAND_ROWS * FORWARD * WIDTH  # floats of a block on the way forward
-_UNTOUCHED = np.uint32(0x100)  # in place of a block's byte of open rows, before its first splat
-_AHEAD = 12  # splats: how early a record is asked for from memory
+PIXELS = CELL * CELL  # of a cell, row after row: the lanes
+FORWARD = 5  # vectors of a cell: T, red, green, blue, depth
+TOGETHER = 32  # splats in the queue
+ALPHAS = 64  # cells whose alphas are kept
+SLACK = 8  # items that are written to the queue at a time
+_NONE, _ALL = np.uint64(0), np.uint64(2**64 - 1)
 
 
 @emitted
 def lowest_bit(typing: Any, mask: Any):  # type: ignore[no-untyped-def]
-    """Place of the lowest set bit of a number that is not 0."""
+    """Place of the lowest set bit; 64 if there is none."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return builder.cttz(args[0], ir.Constant(I1, 1))
+        return builder.cttz(args[0], ir.Constant(I1, 0))
 
-    return types.uint32(types.uint32), emit
+    return types.int64(types.uint64), emit
 
 
 @emitted
-def fetch(typing: Any, array: Any, place: Any):  # type: ignore[no-untyped-def]
-    """Ask for array.flat[place] before it is needed: splats are visited in the order of depth, not of memory."""
+def bits_set(typing: Any, mask: Any):  # type: ignore[no-untyped-def]
+    """How many bits are set."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), emit
+
+
+@emitted
+def _queue_cells(typing: Any, queue: Any, place: Any, item: Any, mask: Any):  # type: ignore[no-untyped-def]
+    """Write item + (bit << 32) for the eight lowest bits of a mask to queue[place:]; the mask without them.
+
+    Always eight, without a branch: what is written when there are fewer will be written over.
+    """
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
-        byte = builder.bitcast(pointer, I8.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [I8.as_pointer(), I32, I32, I32])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [byte, I32(0), I32(3), I32(1)])  # for reading, keep in all caches, data
-        return context.get_dummy_value()
+        mask = args[3]
+        for k in range(SLACK):
+            bit = builder.cttz(mask, ir.Constant(I1, 0))
+            builder.store(builder.add(args[2], builder.shl(bit, I64(32))), builder.gep(pointer, [I64(k)]))
+            mask = builder.and_(mask, builder.sub(mask, I64(1)))
+        return mask
 
-    return types.void(array, types.int64), emit
+    return types.uint64(queue, types.int64, types.uint64, types.uint64), emit
 
 
-class _Row:
-    """The part that both directions share, instruction by instruction: they must agree on which pixels are hit."""
+class CellAlpha:
+    """How much a splat covers of the sixteen pixels of a cell; both directions must agree on which of them are hit."""
 
     def __init__(
-        self, builder: ir.IRBuilder, transmittance: Lanes, left: ir.Value, falloff: tuple[ir.Value, ...],
-        max_alpha: ir.Value,
-    ) -> None:  # fmt: skip
-        """Eight pixels.
+        self, builder: ir.IRBuilder, corner: tuple[ir.Value, ...], falloff: tuple[ir.Value, ...], max_alpha: ir.Value
+    ) -> None:
+        """Emit it.
 
         Args:
             builder: of the kernel.
-            transmittance: before this splat; negative in finished pixels.
-            left: x of the block's left border minus the splat's centre.
-            falloff: A, B dy, and log2(opacity) - C dy² of this row.
+            corner: x and y of the cell's upper left corner minus those of the splat's centre.
+            falloff: A, B, C and log2(opacity).
             max_alpha: the clamp.
         """
-        a, b_dy, base = (spread(builder, value, STRICT) for value in falloff)
-        centres = Lanes(builder, ir.Constant(F32X8, [k + 0.5 for k in range(WIDTH)]), STRICT)
-        self.dx = centres + spread(builder, left, STRICT)  # pixel minus splat
-        power = (-self.dx).times_plus(a.times_plus(self.dx, b_dy), base)  # base - dx (A dx + B dy)
+        kind = ir.VectorType(F32, PIXELS)
+        x, y = (Lanes(builder, ir.Constant(kind, [at(k) + 0.5 for k in range(PIXELS)]), STRICT)
+                for at in (lambda k: k % CELL, lambda k: k // CELL))  # fmt: skip
+        a, b, c, log2_opacity, clamp = (spread_cell(builder, value) for value in (*falloff, max_alpha))
+        self.dx, self.dy = x + spread_cell(builder, corner[0]), y + spread_cell(builder, corner[1])  # pixel minus splat
+        base = (-self.dy).times_plus(c * self.dy, log2_opacity)
+        power = (-self.dx).times_plus(a.times_plus(self.dx, b * self.dy), base)
         visible = power.compare(">=", math.log2(MIN_ALPHA))
-        full, clamp = power.exp2(), spread(builder, max_alpha, STRICT)
+        full = power.exp2()
         unclamped = full.compare("<", clamp)
         # Alpha 0 instead of a branch, or of a masked store: those are slow.
         self.alpha = full.where(unclamped, clamp).where(visible, 0)
-        shade = self.alpha * transmittance
+        self.moves = builder.and_(visible, unclamped)  # alpha follows the parameters
+
+
+class CellBlend:
+    """What becomes of the light of sixteen pixels behind a splat."""
+
+    def __init__(self, builder: ir.IRBuilder, alpha: Lanes, transmittance: Lanes) -> None:
+        """Emit it; the transmittance is negative in finished pixels."""
+        shade = alpha * transmittance
         after = transmittance - shade
-        keeps = after.compare(">=", MIN_TRANSMITTANCE)  # false in finished pixels, too: they are negative
-        self.weight = shade.where(keeps, 0)
-        self.moves = builder.and_(builder.and_(keeps, visible), unclamped)  # alpha follows the parameters
-        sign = builder.or_(transmittance.bits(), ir.Constant(I32X8, [0x80000000] * WIDTH))
-        self.transmittance = after.where(keeps, after.like(builder.bitcast(sign, F32X8)))
-        signs = builder.icmp_signed("<", self.transmittance.bits(), ir.Constant(I32X8, [0] * WIDTH))
-        all_finished = builder.icmp_unsigned("==", builder.bitcast(signs, I8), I8(0xFF))
-        self.finished = builder.zext(all_finished, I32)
+        self.keeps = after.compare(">=", MIN_TRANSMITTANCE)  # false in finished pixels, too: they are negative
+        self.weight = shade.where(self.keeps, 0)
+        sign = builder.or_(transmittance.bits(), transmittance.ints(0x80000000))
+        self.transmittance = after.where(self.keeps, after.like(builder.bitcast(sign, alpha.value.type)))
+        signs = builder.icmp_signed("<", self.transmittance.bits(), transmittance.ints(0))
+        all_finished = builder.icmp_unsigned("==", builder.bitcast(signs, I16), I16(0xFFFF))
+        self.finished = builder.zext(all_finished, I64)
+
+
+def spread_cell(builder: ir.IRBuilder, scalar: ir.Value) -> Lanes:
+    """One float in all pixels of a cell."""
+    return spread(builder, scalar, STRICT, PIXELS)
+
+
+def load_cell(builder: ir.IRBuilder, pointer: ir.Value, number: int) -> Lanes:
+    """A vector of a cell."""
+    return load(builder, pointer, number * PIXELS, STRICT, PIXELS)
 
 
 @emitted
-def _blend8(typing, band, place, left, a, b_dy, base, red, green, blue, depth, max_alpha):  # type: ignore[no-untyped-def]
-    """Blend one splat into one row of a block, at band[place:]; 1 when all eight pixels are finished."""
+def _alpha_of_cell(typing, alphas, place, x, y, a, b, c, log2_opacity, max_alpha):  # type: ignore[no-untyped-def]
+    """Write to alphas[place:] how much a splat covers of the cell whose corner lies at (x, y) from its centre."""
 
     def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
         pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
-        row = _Row(builder, load(builder, pointer, 0, STRICT), args[2], args[3:6], args[10])
-        for number, feature in enumerate(args[6:10], start=1):
-            old = load(builder, pointer, number * WIDTH, STRICT)
-            store(pointer, number * WIDTH, row.weight.times_plus(spread(builder, feature, STRICT), old))
-        store(pointer, 0, row.transmittance)
-        return row.finished
-
-    return types.uint32(band, types.int64, *[types.float32] * 9), emit
-
-
-@emitted
-def _blend8_grad(typing, band, place, totals, left, dy, a, b_dy, base, red, green, blue, depth, max_alpha):  # type: ignore[no-untyped-def]
-    """The same pixels again: (1 when all are finished, the totals with what these pixels add); see `blend_grad`."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
-        sums = [Lanes(builder, value, STRICT) for value in cgutils.unpack_tuple(builder, args[2], TOTALS)]
-        dy = spread(builder, args[4], STRICT)
-        transmittance = load(builder, pointer, 0, STRICT)
-        row = _Row(builder, transmittance, args[3], args[5:8], args[12])
-        incoming = [load(builder, pointer, number * WIDTH, STRICT) for number in range(2, 6)]
-        seen = row.weight.same(0)  # the splat's features, dotted with the incoming gradient
-        for feature, gradient in zip(args[8:12], incoming, strict=True):
-            seen = gradient.times_plus(spread(builder, feature, STRICT), seen)
-        rest = (-row.weight).times_plus(seen, load(builder, pointer, WIDTH, STRICT))  # what lies behind the splat
-        v_alpha = transmittance * seen - rest / (1.0 - row.alpha)
-        h = (-(v_alpha * row.alpha)).where(row.moves, 0)
-        h_dx, h_dy = h * row.dx, h * dy
-        factors = [(row.weight, gradient) for gradient in incoming]
-        factors += [(h, h.same(1)), (h, row.dx), (h, dy), (h_dx, row.dx), (h_dx, dy), (h_dy, dy)]
-        added = [a.times_plus(b, total).value for (a, b), total in zip(factors, sums, strict=True)]
-        store(pointer, WIDTH, rest)
-        store(pointer, 0, row.transmittance)
-        more = context.make_tuple(builder, signature.args[2], added)
-        return context.make_tuple(builder, signature.return_type, [row.finished, more])
-
-    many = types.UniTuple(LANES, TOTALS)
-    return types.Tuple((types.uint32, many))(band, types.int64, many, *[types.float32] * 10), emit
-
-
-@emitted
-def _no_totals(typing):  # type: ignore[no-untyped-def]
-    """Ten vectors of zeros."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        return context.make_tuple(builder, signature.return_type, [ir.Constant(F32X8, None)] * TOTALS)
-
-    return types.UniTuple(LANES, TOTALS)(), emit
-
-
-@emitted
-def _add_sums(typing, totals, sums, place):  # type: ignore[no-untyped-def]
-    """Add the sums over the lanes of the totals to sums.flat[place : place + 12], whose last two stay as they are."""
-
-    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-        vectors = [Lanes(builder, value) for value in cgutils.unpack_tuple(builder, args[0], TOTALS)]
-        nothing = vectors[0].same(0)
-        target = builder.gep(data_pointer(context, builder, signature.args[1], args[1]), [args[2]])
-        store(target, 0, load(builder, target, 0) + sums_of_lanes(vectors[:WIDTH]))
-        last = [*[nothing] * 4, *vectors[WIDTH:], nothing, nothing]  # places 4 to 11: the first four are done
-        store(target, 4, load(builder, target, 4) + sums_of_lanes(last))
+        store(pointer, 0, CellAlpha(builder, args[2:4], args[4:8], args[8]).alpha)
         return context.get_dummy_value()
 
-    return types.void(types.UniTuple(LANES, TOTALS), sums, types.int64), emit
+    return types.void(alphas, types.int64, *[types.float32] * 7), emit
 
 
-@compiled()
-def _rows_of_band(first: int, y0: int, y1: int) -> Any:
-    """Bits of the rows first to first + 7 that lie in y0 <= y < y1."""
-    low, high = max(y0 - first, 0), min(y1 - first, BAND_ROWS)
-    return ((np.uint32(1) << np.uint32(high)) - np.uint32(1)) & ~((np.uint32(1) << np.uint32(low)) - np.uint32(1))
+@emitted
+def _blend_cell(typing, cells, place, alphas, alpha_place, red, green, blue, depth):  # type: ignore[no-untyped-def]
+    """Blend a splat into the cell at cells[place:]; 1 when all its pixels are finished."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        cells_at, alphas_at = (data_pointer(context, builder, signature.args[i], args[i]) for i in (0, 2))
+        pointer = builder.gep(cells_at, [args[1]])
+        alpha = load_cell(builder, builder.gep(alphas_at, [args[3]]), 0)
+        cell = CellBlend(builder, alpha, load_cell(builder, pointer, 0))
+        for number, feature in enumerate(args[4:8], start=1):
+            old = load_cell(builder, pointer, number)
+            store(pointer, number * PIXELS, cell.weight.times_plus(spread_cell(builder, feature), old))
+        store(pointer, 0, cell.transmittance)
+        return cell.finished
+
+    integers = types.int64, alphas, types.int64
+    return types.uint64(cells, *integers, *[types.float32] * 4), emit
+
+
+@emitted
+def _clear_cell(typing: Any, cells: Any, place: Any):  # type: ignore[no-untyped-def]
+    """All light comes through, nothing is seen yet."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        pointer = builder.gep(data_pointer(context, builder, signature.args[0], args[0]), [args[1]])
+        nothing = spread_cell(builder, F32(0))
+        for number in range(FORWARD):
+            store(pointer, number * PIXELS, nothing.same(0 if number else 1))
+        return context.get_dummy_value()
+
+    return types.void(cells, types.int64), emit
+
+
+@emitted
+def _write_cell(typing, cells, place, background, rgb, alpha, depth, corner, width):  # type: ignore[no-untyped-def]
+    """Write a cell to the pictures; `corner` is the number of its first pixel, `width` that of pixels in a row."""
+
+    def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
+        at = [data_pointer(context, builder, signature.args[i], args[i]) for i in (0, 2, 3, 4, 5)]
+        through, red, green, blue, far = (
+            load_cell(builder, builder.gep(at[0], [args[1]]), number) for number in range(FORWARD)
+        )  # fmt: skip
+        through = through.abs()
+        colours = [spread_cell(builder, builder.load(builder.gep(at[1], [I64(k)]))) for k in range(3)]
+        red, green, blue = (
+            through.times_plus(behind, seen) for behind, seen in zip(colours, (red, green, blue), strict=True)
+        )
+        for row in range(CELL):
+            first = builder.add(args[6], builder.mul(args[7], I64(row)))
+            pixels = range(row * CELL, (row + 1) * CELL)
+            pairs = red.pick(green, [k for p in pixels for k in (p, p + PIXELS)])  # r g r g r g r g
+            blues = blue.pick(blue, [*pixels, *pixels])
+            line = pairs.pick(blues, [k for p in range(CELL) for k in (2 * p, 2 * p + 1, 2 * CELL + p)])
+            store(builder.gep(at[2], [builder.mul(first, I64(3))]), 0, line)
+            store(builder.gep(at[3], [first]), 0, (1.0 - through).pick(through, pixels))
+            store(builder.gep(at[4], [first]), 0, far.pick(far, pixels))
+        return context.get_dummy_value()
+
+    integers = types.int64, types.int64
+    return types.void(cells, types.int64, background, rgb, alpha, depth, *integers), emit
 
 
 @compiled()
 def blend(
-    first: int, order: Array, records: Array, background: Array, max_alpha: Any, rgb: Array, alpha: Array,
-    depth: Array, band: Array, alive: Array,
+    first: int, step: int, edges: Array, entries: Array, records: Array, background: Array, max_alpha: Any, rgb: Array,
+    alpha: Array, depth: Array, cells: Array, queue: Array, alphas: Array,
 ) -> None:  # fmt: skip
-    """Draw the rows from `first` on (8, or what is left of the picture).
+    """Draw the rows of tiles first, first + step and so on.
 
-    order [n] are the splats that touch the band, nearest first; rgb [H, W, 3], alpha and depth [H, W, 1] are
-    written; band [blocks · 8 · 5 · 8] and alive [blocks] are working space.
+    entries[edges[k] : edges[k + 1]] are the splats of the k-th of these tiles, nearest first, see `tile_lists`; rgb
+    [H, W, 3], alpha and depth [H, W, 1] are written. Working space: cells [65 · 80], queue and alphas as below.
     """
+    in_a_row = (alpha.shape[1] + TILE_WIDTH - 1) // TILE_WIDTH
+    for k in range(len(edges) - 1):
+        y, x = (first + k // in_a_row * step) * TILE_HEIGHT, k % in_a_row * TILE_WIDTH
+        touched, still_open = _NONE, _ALL
+        for start in range(edges[k], edges[k + 1], TOGETHER):
+            some = entries[start : min(start + TOGETHER, edges[k + 1])]
+            count, touched = _fill_queue(some, records, cells, still_open, touched, queue)
+            for done in range(0, count, ALPHAS):
+                part = queue[done : min(done + ALPHAS, count)]
+                still_open = _blend_queue(part, y, x, records, max_alpha, cells, still_open, alphas)
+        _write_tile(y, x, cells, touched, background, rgb, alpha, depth)
+
+
+@compiled()
+def _fill_queue(
+    entries: Array, records: Array, cells: Array, still_open: Any, touched: Any, queue: Array
+) -> tuple[int, Any]:
+    """Queue the open cells that a few splats visit, one splat after the other; how many, and all touched so far.
+
+    An item is the splat's number and, from bit 32 on, the cell's. Taken from the queue, all cells are in one long
+    loop; a loop for each splat, of some four turns, would be mispredicted at its end each time, which costs as much as
+    a cell. Cells that get finished meanwhile are visited in vain, hence only a few splats.
+    """
+    count = 0
+    for i in range(len(entries)):
+        g = splat_of(entries[i])
+        fetch(records, g * 16)
+        visited = mask_of(entries[i]) & still_open
+        fresh = visited & ~touched
+        touched |= fresh
+        while fresh:
+            _clear_cell(cells, lowest_bit(fresh) * (FORWARD * PIXELS))
+            fresh &= fresh - np.uint64(1)
+        more = bits_set(visited)
+        for done in range(0, more, SLACK):
+            visited = _queue_cells(queue, count + done, np.uint64(g), visited)
+        count += more
+    return count, touched
+
+
+@compiled()
+def _blend_queue(
+    queue: Array, y: int, x: int, records: Array, max_alpha: Any, cells: Array, still_open: Any, alphas: Array
+) -> Any:
+    """Blend the cells of a queue, in two loops; which cells are still open.
+
+    A processor works at once on the few turns of a loop that fit its window. In one loop they would be too few to hide
+    how long a turn takes, from the splat's record to the stored colours; in each of two they are twice as many.
+    """
+    for i in range(len(queue)):
+        g, cell = splat_of(queue[i]), np.int64(queue[i] >> np.uint64(32))
+        _alpha_of_cell(
+            alphas, i * PIXELS, np.float32(x + (cell >> 1) * CELL) - records[g, 0],
+            np.float32(y + (cell & 1) * CELL) - records[g, 1], records[g, 2], records[g, 3], records[g, 4],
+            records[g, 5], max_alpha,
+        )  # fmt: skip
+    for i in range(len(queue)):
+        g, cell = splat_of(queue[i]), np.int64(queue[i] >> np.uint64(32))
+        place = cell * (FORWARD * PIXELS)
+        full = _blend_cell(
+            cells, place, alphas, i * PIXELS, records[g, 6], records[g, 7], records[g, 8], records[g, 9]
+        )  # fmt: skip
+        if full:
+            still_open &= ~(full << np.uint64(cell))
+    return still_open
+
+
+@compiled()
+def _write_tile(
+    y: int, x: int, cells: Array, touched: Any, background: Array, rgb: Array, alpha: Array, depth: Array
+) -> None:
+    """Write a tile to the pictures."""
     width = alpha.shape[1]
-    boxes = records.view(np.int32)
-    base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
-    alive[:] = _UNTOUCHED
-    for i in range(len(order)):
-        if i + _AHEAD < len(order):
-            fetch(records, np.int64(order[i + _AHEAD]) * 16)
-        g = order[i]
-        rows = _rows_of_band(first, boxes[g, 11], boxes[g, 13])
-        dy_first = np.float32(first) + np.float32(0.5) - records[g, 1]
-        for y in range(BAND_ROWS):
-            dy = dy_first + np.float32(y)
-            b_dy[y] = records[g, 3] * dy
-            base[y] = records[g, 5] - records[g, 4] * dy * dy
-        for block in range(boxes[g, 10] >> 3, ((boxes[g, 12] - 1) >> 3) + 1):
-            if alive[block] == _UNTOUCHED:
-                _clear_block(band[block * _BLOCK : (block + 1) * _BLOCK])
-                alive[block] = 0xFF
-            left = np.float32(block * WIDTH) - records[g, 0]
-            remaining = np.uint32(alive[block] & rows)
-            finished = np.uint32(0)
-            while remaining:
-                y = int(lowest_bit(remaining))
-                remaining = np.uint32(remaining & (remaining - np.uint32(1)))
-                full = _blend8(
-                    band, block * _BLOCK + y * (FORWARD * WIDTH), left, records[g, 2], b_dy[y], base[y],
-                    records[g, 6], records[g, 7], records[g, 8], records[g, 9], max_alpha,
-                )  # fmt: skip
-                finished |= full << np.uint32(y)
-            alive[block] &= ~finished
-    for y in range(first, min(first + BAND_ROWS, alpha.shape[0])):
-        for block in range(len(alive)):
-            place = block * _BLOCK + (y - first) * (FORWARD * WIDTH) - block * WIDTH
-            for x in range(block * WIDTH, min((block + 1) * WIDTH, width)):
-                if alive[block] == _UNTOUCHED:
-                    rgb[y, x, 0], rgb[y, x, 1], rgb[y, x, 2] = background[0], background[1], background[2]
-                    alpha[y, x, 0] = depth[y, x, 0] = 0
-                    continue
-                through = abs(band[place + x])
-                for k in range(3):
-                    rgb[y, x, k] = band[place + x + (k + 1) * WIDTH] + through * background[k]
-                depth[y, x, 0] = band[place + x + 4 * WIDTH]
-                alpha[y, x, 0] = np.float32(1) - through
-
-
-@compiled()
-def _clear_block(block: Array) -> None:
-    """Eight rows: all light comes through, nothing is seen yet."""
-    for row in range(BAND_ROWS):
-        start = row * FORWARD * WIDTH
-        block[start : start + WIDTH] = 1
-        block[start + WIDTH : start + FORWARD * WIDTH] = 0
-
-
-@compiled()
-def blend_grad(
-    first: int, order: Array, records: Array, max_alpha: Any, rgb: Array, alpha: Array, depth: Array, v_rgb: Array,
-    v_alpha: Array, v_depth: Array, sums: Array, band: Array, alive: Array,
-) -> None:  # fmt: skip
-    """Gradients of the rows from `first` on, front to back, as in `plain_kernels.blend_rows_grad`.
-
-    Adds to sums [N, 12], with h the gradient of -log(alpha) and (dx, dy) pixel minus centre: the gradients of red,
-    green, blue and depth, then the sums of h, h dx, h dy, h dx², h dx dy, h dy².
-    """
-    boxes = records.view(np.int32)
-    alive[:] = _UNTOUCHED
-    base, b_dy = np.empty(BAND_ROWS, np.float32), np.empty(BAND_ROWS, np.float32)
-    for i in range(len(order)):
-        if i + _AHEAD < len(order):
-            fetch(records, np.int64(order[i + _AHEAD]) * 16)
-        g = order[i]
-        rows = _rows_of_band(first, boxes[g, 11], boxes[g, 13])
-        start, end = boxes[g, 10] >> 3, ((boxes[g, 12] - 1) >> 3) + 1
-        open_rows = np.uint32(0)
-        for block in range(start, end):
-            if alive[block] == _UNTOUCHED:
-                _load_block(block, first, band, rgb, alpha, depth, v_rgb, v_alpha, v_depth)
-                alive[block] = 0xFF
-            open_rows |= alive[block] & rows
-        if open_rows == 0:
-            continue
-        dy_first = np.float32(first) + np.float32(0.5) - records[g, 1]
-        for y in range(BAND_ROWS):
-            dy = dy_first + np.float32(y)
-            b_dy[y] = records[g, 3] * dy
-            base[y] = records[g, 5] - records[g, 4] * dy * dy
-        totals = _no_totals()
-        for block in range(start, end):
-            left = np.float32(block * WIDTH) - records[g, 0]
-            remaining = np.uint32(alive[block] & rows)
-            finished = np.uint32(0)
-            while remaining:
-                y = int(lowest_bit(remaining))
-                remaining = np.uint32(remaining & (remaining - np.uint32(1)))
-                full, totals = _blend8_grad(
-                    band, (np.int64(block) * BAND_ROWS + y) * (BACKWARD * WIDTH), totals, left,
-                    dy_first + np.float32(y), records[g, 2], b_dy[y], base[y], records[g, 6], records[g, 7],
-                    records[g, 8], records[g, 9], max_alpha,
-                )  # fmt: skip
-                finished |= full << np.uint32(y)
-            alive[block] &= ~finished
-        _add_sums(totals, sums, np.int64(g) * SUMS)
-
-
-@compiled()
-def _load_block(
-    block: int, first: int, band: Array, rgb: Array, alpha: Array, depth: Array, v_rgb: Array, v_alpha: Array,
-    v_depth: Array,
-) -> None:  # fmt: skip
-    """Fill a block of the backward buffer: all light, the whole pixel still ahead, and the incoming gradients."""
-    for y in range(first, first + BAND_ROWS):
-        place = (block * BAND_ROWS + y - first) * (BACKWARD * WIDTH)
-        for x in range(block * WIDTH, (block + 1) * WIDTH):
-            if x >= alpha.shape[1] or y >= alpha.shape[0]:
-                band[place] = -1  # outside the picture: finished from the start
-                for k in range(1, BACKWARD):
-                    band[place + k * WIDTH] = 0
-            else:
-                band[place] = 1
-                rest = depth[y, x, 0] * v_depth[y, x, 0] - (np.float32(1) - alpha[y, x, 0]) * v_alpha[y, x, 0]
-                for k in range(3):
-                    rest += rgb[y, x, k] * v_rgb[y, x, k]
-                    band[place + (2 + k) * WIDTH] = v_rgb[y, x, k]
-                band[place + WIDTH] = rest
-                band[place + 5 * WIDTH] = v_depth[y, x, 0]
-            place += 1
+    columns = min(TILE_COLUMNS, (width - x) // CELL)
+    _clear_cell(cells, TILE_CELLS * FORWARD * PIXELS)  # one more cell, for those that nothing touched
+    for row in range(TILE_ROWS):  # rows of pixels lie in the same places of the cache: not too many at a time
+        for column in range(columns):
+            cell = TILE_ROWS * column + row
+            source = cell if touched >> np.uint64(cell) & np.uint64(1) else TILE_CELLS
+            corner = (y + row * CELL) * width + x + column * CELL
+            _write_cell(cells, source * (FORWARD * PIXELS), background, rgb, alpha, depth, corner, width)

@@ -22,10 +22,11 @@ from numba import types
 
 from nopo import harmonics
 from nopo.render.compiler import compiled
-from nopo.render.depth_sort import bands_of
+from nopo.render.depth_sort import NOT_DRAWN
 from nopo.render.lane_memory import data_pointer, load, load_columns, store_columns
-from nopo.render.lanes import F64X8, I64, RELAXED, Lanes, Tape, emitted, spread, spread_value
+from nopo.render.lanes import F64X8, I64, I64X8, RELAXED, Lanes, Tape, emitted, spread, spread_value
 from nopo.render.settings import BLUR_PX2, CUT_TILE_PX, MIN_ALPHA, NEAR_M
+from nopo.render.tile_lists import CELL
 
 Array = np.ndarray
 LOG2_E = math.log2(math.e)
@@ -164,6 +165,21 @@ def _boxes(splat: SplatLanes, log2_opacity: Lanes, drawn: ir.Value, view: View) 
     return [*low, *high]
 
 
+def _key_and_span(depth: Lanes, box: list[Lanes]) -> tuple[ir.Value, ir.Value]:
+    """What the order and the lists are made from: depth's bits, which order like the number, and the box in cells."""
+    builder = depth.builder
+    x0, y0, x1, y1 = (lanes.bits() for lanes in box)
+    drawn = builder.and_(builder.icmp_signed("<", x0, x1), builder.icmp_signed("<", y0, y1))
+    bits = int(math.log2(CELL))
+    ends = [builder.add(end, depth.ints(CELL - 1)) for end in (x1, y1)]
+    left, top, right, bottom = (builder.lshr(number, depth.ints(bits)) for number in (x0, y0, *ends))
+    low, high = (builder.or_(a, builder.shl(b, depth.ints(16))) for a, b in ((left, top), (right, bottom)))
+    nothing = depth.ints(0)
+    low, high = (builder.zext(builder.select(drawn, half, nothing), I64X8) for half in (low, high))
+    span = builder.or_(low, builder.shl(high, ir.Constant(I64X8, [32] * 8)))
+    return builder.select(drawn, depth.bits(), depth.ints(int(NOT_DRAWN))), span
+
+
 def gaussian_lanes(
     context: Any, builder: ir.IRBuilder, signature: Any, args: Any, degree: int
 ) -> tuple[list[Lanes], list[Lanes], list[Lanes]]:
@@ -181,11 +197,11 @@ def gaussian_lanes(
 
 def _make_project8(degree: int) -> Callable[..., None]:
     @emitted
-    def project8(typing, means, covars, sh, sh_stride, row, opacities, camera, depth_row, records):  # type: ignore[no-untyped-def]
+    def project8(typing, means, covars, sh, sh_stride, row, opacities, camera, depth_row, records, keys, spans):  # type: ignore[no-untyped-def]
         """Write the records of Gaussians row to row + 7."""
 
         def emit(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> ir.Value:
-            at = [data_pointer(context, builder, signature.args[i], args[i]) for i in (5, 6, 7, 8)]
+            at = [data_pointer(context, builder, signature.args[i], args[i]) for i in range(5, 11)]
             mean, covar, coefficients = gaussian_lanes(context, builder, signature, args, degree)
             opacity = load(builder, builder.gep(at[0], [args[4]]), 0)
             view = view_lanes(builder, at[1])
@@ -204,13 +220,18 @@ def _make_project8(degree: int) -> Callable[..., None]:
                 *(number.finite() for number in (*columns, *splat.unclamped, *splat.covariance, opacity)),
             ):
                 drawn = builder.and_(drawn, condition)
-            columns += _boxes(splat, log2_opacity, drawn, view)
+            box = _boxes(splat, log2_opacity, drawn, view)
+            key, span = _key_and_span(splat.depth, box)
+            for pointer, vector in zip(at[4:], (key, span), strict=True):
+                place = builder.gep(pointer, [args[4]])
+                builder.store(vector, builder.bitcast(place, vector.type.as_pointer()), align=4)
+            columns += box
             columns += [opacity.same(0)] * (RECORD - len(columns))
             store_columns(builder.gep(at[3], [builder.mul(args[4], I64(RECORD))]), I64(RECORD), columns)
             return context.get_dummy_value()
 
         integers = types.int64, types.int64
-        return types.void(means, covars, sh, *integers, opacities, camera, depth_row, records), emit
+        return types.void(means, covars, sh, *integers, opacities, camera, depth_row, records, keys, spans), emit
 
     return project8
 
@@ -221,27 +242,22 @@ _project8_0, _project8_1, _project8_2, _project8_3, _project8_4 = (_make_project
 @compiled(fastmath=set(RELAXED))
 def project(
     start: int, end: int, degree: int, means: Array, covars: Array, sh: Array, opacities: Array, camera: Array,
-    depth_row: Array, records: Array, counts: Array,
+    depth_row: Array, records: Array, keys: Array, spans: Array,
 ) -> None:  # fmt: skip
-    """Records of the Gaussians start <= g < end, and how many of them each band of rows gets (added to counts).
+    """Records of the Gaussians start <= g < end, and their keys and spans; see `depth_sort` and `tile_lists`.
 
     There must be at least eight Gaussians in all; a last group of less than eight is moved back to end at the end.
     """
     stride = sh.shape[1] * 3
-    boxes = records.view(np.int32)
     for first in range(start, end, 8):
         row = min(first, means.shape[0] - 8)
         if degree == 0:
-            _project8_0(means, covars, sh, stride, row, opacities, camera, depth_row, records)
+            _project8_0(means, covars, sh, stride, row, opacities, camera, depth_row, records, keys, spans)
         elif degree == 1:
-            _project8_1(means, covars, sh, stride, row, opacities, camera, depth_row, records)
+            _project8_1(means, covars, sh, stride, row, opacities, camera, depth_row, records, keys, spans)
         elif degree == 2:
-            _project8_2(means, covars, sh, stride, row, opacities, camera, depth_row, records)
+            _project8_2(means, covars, sh, stride, row, opacities, camera, depth_row, records, keys, spans)
         elif degree == 3:
-            _project8_3(means, covars, sh, stride, row, opacities, camera, depth_row, records)
+            _project8_3(means, covars, sh, stride, row, opacities, camera, depth_row, records, keys, spans)
         else:
-            _project8_4(means, covars, sh, stride, row, opacities, camera, depth_row, records)
-        for g in range(first, min(first + 8, end)):
-            low, high = bands_of(boxes, g)
-            for band in range(low, high):
-                counts[band] += 1
+            _project8_4(means, covars, sh, stride, row, opacities, camera, depth_row, records, keys, spans)

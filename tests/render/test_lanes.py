@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from nopo.render.compiler import compiled
-from nopo.render.depth_sort import DIGITS, MAX_BUCKETS, bands_of, sort_by_key
 from nopo.render.lane_memory import data_pointer, load, load_columns, store, store_columns, sums_of_lanes
 from nopo.render.lanes import I64, Lanes, Tape, emitted
 
@@ -125,23 +124,3 @@ def test_tape_differentiates(number):
     x = numbers.clone().as_subclass(Tensor).requires_grad_()
     formula(x).sum().backward()
     assert np.allclose(on_eight(gradient)(numbers.numpy()), x.grad.numpy(), rtol=2e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("count", [1, 2, 50, 3000, 20_000])
-@pytest.mark.parametrize("spread", [1, 200, 2**31])
-def test_sort_is_stable(count, spread):
-    keys = np.random.default_rng(count).integers(5, 5 + spread, count, dtype=np.uint32)
-    index = np.arange(count, dtype=np.uint32)
-    expected = np.argsort(keys, kind="stable")
-    wanted = keys[expected]
-    spare = [np.empty(count + 3, np.uint32) for _ in range(2)]
-    sort_by_key(keys, index, *spare, np.empty((DIGITS, MAX_BUCKETS), np.uint32))
-    assert np.array_equal(index, expected) and np.array_equal(keys, wanted)
-
-
-@pytest.mark.parametrize("box, bands", [((0, 0, 1, 1), (0, 1)), ((3, 7, 5, 9), (0, 2)), ((3, 8, 5, 16), (1, 2)),
-                                        ((3, 9, 3, 20), (0, 0)), ((3, 9, 5, 9), (0, 0))])  # fmt: skip
-def test_bands_of_a_box(box, bands):
-    boxes = np.zeros((1, 16), np.int32)
-    boxes[0, 10:14] = box
-    assert bands_of(boxes, 0) == bands

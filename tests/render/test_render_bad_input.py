@@ -112,7 +112,7 @@ def test_lists_in_groups_draw_the_same_picture(monkeypatch):
         return rgb, torch.autograd.grad(rgb.square().sum(), means)[0]
 
     whole = picture_and_gradient()
-    monkeypatch.setattr(vector, "_MAX_PAIRS", 300)
+    monkeypatch.setattr(vector, "_MAX_ENTRIES", 300)
     for one, other in zip(whole, picture_and_gradient(), strict=True):
         assert torch.allclose(one, other, atol=1e-4)
 
@@ -173,7 +173,8 @@ def test_inference_mode_and_float64():
 
 def test_warm_up_compiles_what_a_picture_needs():
     warm_up(gradients=True)
-    from nopo.render.vector_blend import blend, blend_grad
+    from nopo.render.vector_blend import blend
+    from nopo.render.vector_blend_grad import blend_grad
     from nopo.render.vector_project import project
 
     before = [len(f.signatures) for f in (blend, blend_grad, project)]
