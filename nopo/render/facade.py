@@ -90,6 +90,11 @@ def render(
     return Rendering(*(_batch(channel) for channel in zip(*pictures, strict=True)))
 
 
+def drawing_device(device: torch.device) -> torch.device:
+    """Where Gaussians are best kept to be drawn: on this device where gsplat works, else on the CPU, which draws."""
+    return device if device.type == "cuda" and cuda.available() else torch.device("cpu")
+
+
 def warm_up(*, gradients: bool = False) -> None:
     """Compile what a picture needs, and keep it on disk: 5 to 15 seconds on a CPU at the first start, then instant.
 
