@@ -197,7 +197,7 @@ def _xyzw(axis_angle: Tensor) -> Tensor:
 
 
 def _without_flips(quats: Tensor) -> Tensor:
-    """Each track [T, ...] in one hemisphere from key to key: q and -q are the same rotation, but not the way between."""
+    """Each track [T, ...] in one hemisphere from key to key: q and -q are one rotation, but not the way between."""
     turned = (quats[1:] * quats[:-1]).sum(-1) < 0  # [T - 1, ...]
     sign = torch.cat([torch.ones_like(quats[:1, ..., 0]), 1 - 2 * turned.to(quats.dtype)]).cumprod(0)
     return quats * sign[..., None]

@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-_COMPONENTS = {np.dtype(np.float32): 5126, np.dtype(np.uint32): 5125, np.dtype(np.uint16): 5123, np.dtype(np.uint8): 5121}
+_COMPONENTS = {
+    np.dtype(np.float32): 5126,
+    np.dtype(np.uint32): 5125,
+    np.dtype(np.uint16): 5123,
+    np.dtype(np.uint8): 5121,
+}
 _SHAPES = {(): "SCALAR", (2,): "VEC2", (3,): "VEC3", (4,): "VEC4", (4, 4): "MAT4"}
 VERTICES, INDICES = 34962, 34963
 _JSON_CHUNK, _BINARY_CHUNK = 0x4E4F534A, 0x004E4942

@@ -2,12 +2,14 @@
 
 A body with painted-on clothes betrays itself by its outline: no coat, no hair, no shoes. Each Gaussian belongs to the
 vertices that it hovers over; a vertex goes to a high quantile of its Gaussians' heights, so that the outer layer wins
-over what lies beneath it; and a smooth surface is fitted to that, because heights are noisy where the photos show little.
+over what lies beneath it; and a smooth surface is fitted to that, because heights are noisy where the photos show
+little. Navel and toes, which clothes hide, are evened out before.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -17,10 +19,13 @@ from nopo.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from nopo.export.mesh import SkinnedMesh
 from nopo.gaussians import Gaussians
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 LOWEST_M, HIGHEST_M = -0.03, 0.08
 """How far a vertex may go."""
 
-FINE_M = {"hands": 0.004, "face": 0.008, "feet": 0.025}
+FINE_M = {"hands": 0.004, "face": 0.0, "feet": 0.025}
 """How far where a few millimetres more would spoil a shape that everybody knows."""
 
 LEAST_OPACITY = 0.3
@@ -34,8 +39,17 @@ TUBE_M = 0.012
 LAYER = 0.85
 """The quantile of the heights over a vertex that its surface goes to."""
 
-STIFFNESS = 1.0
-"""Weight of a smooth surface against that of the Gaussians over one vertex."""
+EVENED_M = 0.02
+"""Size of what is evened out."""
+
+SPREAD_M = 0.01
+"""How far the heights of one place spread."""
+
+LEAST_TRUST = 1e-3
+"""Of a vertex without Gaussians: it follows its neighbours, or else stays."""
+
+COTANGENTS = (0.05, 5.0)
+"""Slivers are taken for triangles of healthier angles."""
 
 _LIMBS = {
     "head": ("head", "neck", "jaw", "eye"),
@@ -72,23 +86,44 @@ def follow_outline(mesh: SkinnedMesh, rest_joints: Tensor, cloud: Gaussians, clo
     opaque = opaque[:: 1 + len(opaque) // MOST_GAUSSIANS]
     if len(opaque) == 0:
         return mesh
+    mesh = _evened(mesh)
     directions = _smooth_directions(mesh)
     heights, trust = _heights(
         mesh, directions, cloud.means[opaque], cloud.opacities[opaque], limb_weights(cloud_weights[opaque])
     )
     low, high = _limits(mesh, directions, rest_joints)
-    smooth = _fit(mesh.faces, heights.clamp(low, high), trust).clamp(low, high)
+    wanted = heights.clamp(low, high)[:, None]
+    smooth = _fair(mesh, wanted, trust + LEAST_TRUST, SPREAD_M)[:, 0].clamp(low, high)
     return replace(mesh, vertices=mesh.vertices + smooth[:, None] * directions)
+
+
+def _evened(mesh: SkinnedMesh) -> SkinnedMesh:
+    """The mesh without the detail that clothes and shoes hide; head and hands keep theirs."""
+    limbs = limb_weights(mesh.joint_weights)  # [V, 8]
+    bare = limbs[:, [1, 4, 5]].sum(1).clamp(max=1)
+    even = _fair(mesh, mesh.vertices, 1 + 1000 * bare**2, EVENED_M, order=2)
+    return replace(mesh, vertices=torch.lerp(even, mesh.vertices, bare[:, None]))  # or lips would part
+
+
+def _feet(mesh: SkinnedMesh) -> Tensor:
+    """[V] how much of a vertex moves with the feet."""
+    feet = [j for j, name in enumerate(JOINT_NAMES) if name.endswith(("_ankle", "_foot"))]
+    return mesh.joint_weights[:, feet].sum(1).clamp(max=1)
 
 
 def _smooth_directions(mesh: SkinnedMesh, rounds: int = 6) -> Tensor:
     """[V, 3] unit normals without the surface's detail, so that neighbours do not cross."""
-    directions = mesh.normals
-    start, end = _edges(mesh.faces)
+    directions, edges = mesh.normals, _edges(mesh.faces)
     for _ in range(rounds):
-        directions = directions + torch.zeros_like(directions).index_add_(0, start, directions[end]) / 3
-        directions = torch.nn.functional.normalize(directions, dim=-1)
+        directions = torch.nn.functional.normalize(directions + 2 * _neighbour_mean(directions, edges), dim=-1)
     return directions
+
+
+def _neighbour_mean(values: Tensor, edges: tuple[Tensor, Tensor]) -> Tensor:
+    """The mean of each vertex's neighbours: [V, C] -> [V, C]."""
+    start, end = edges
+    degree = torch.bincount(start, minlength=len(values)).clamp_min(1)[:, None]
+    return torch.zeros_like(values).index_add_(0, start, values[end]) / degree
 
 
 def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,15 +164,15 @@ def _heights(
 def _limits(mesh: SkinnedMesh, directions: Tensor, rest_joints: Tensor) -> tuple[Tensor, Tensor]:
     """The lowest and the highest place [V] that each vertex may go to, metres."""
     limbs = limb_weights(mesh.joint_weights)  # [V, 8]
-    feet = mesh.joint_weights[:, [JOINT_NAMES.index(f"{s}_{j}") for s in ("left", "right") for j in ("ankle", "foot")]]
     eyes = rest_joints[[JOINT_NAMES.index("left_eye"), JOINT_NAMES.index("right_eye")]].mean(0)
     from_eyes = mesh.vertices - eyes  # [V, 3]
     inside = ((0.05 - from_eyes[:, 1]) / 0.03).clamp(0, 1) * ((from_eyes[:, 2] + 0.06) / 0.03).clamp(0, 1)
-    shares = {"hands": limbs[:, 4] + limbs[:, 5], "feet": feet.sum(1), "face": limbs[:, 1] * inside}
+    shares = {"hands": limbs[:, 4] + limbs[:, 5], "feet": _feet(mesh), "face": limbs[:, 1] * inside}
     high = torch.full((len(mesh.vertices),), HIGHEST_M)
     for name, share in shares.items():
         high = high + share.clamp(0, 1) * (FINE_M[name] - HIGHEST_M)
-    high = torch.minimum(high.clamp_min(min(FINE_M.values())), _clearance(mesh, directions))
+    high = torch.minimum(high.clamp_min(0), _clearance(mesh, directions))
+    high = _fair(mesh, high[:, None], torch.ones_like(high), SPREAD_M)[:, 0]
     return torch.maximum(-high, torch.full_like(high, LOWEST_M)), high
 
 
@@ -155,15 +190,45 @@ def _clearance(mesh: SkinnedMesh, directions: Tensor) -> Tensor:
     return free.clamp_min(0.002)
 
 
-def _fit(faces: Tensor, heights: Tensor, trust: Tensor) -> Tensor:
-    """The smooth heights [V] nearest to the given ones: least squares with differences along edges."""
-    from scipy.sparse import coo_matrix, diags
-    from scipy.sparse.linalg import spsolve
+def _fair(mesh: SkinnedMesh, values: Tensor, trust: Tensor, reach_m: float, order: int = 1) -> Tensor:
+    """The smooth functions on the surface that are nearest to some values.
 
-    start, end = _edges(faces)
-    count = len(heights)
-    edges = coo_matrix((np.ones(len(start)), (start.numpy(), end.numpy())), shape=(count, count)).tocsr()
-    degree = np.asarray(edges.sum(1)).ravel()
-    weight = trust.double().numpy() + 1e-3  # what nothing is known about stays near the body
-    system = diags(weight + STIFFNESS * degree) - STIFFNESS * edges
-    return torch.from_numpy(spsolve(system.tocsc(), weight * heights.double().numpy())).float()
+    They minimise the integral of `trust |f - values|² + reach² |grad f|²` (order 1, a membrane) or of
+    `trust |f - values|² + reach⁴ |laplace f|²` (order 2, a thin plate, which shrinks nothing), so they do not depend on
+    how finely a place is cut into triangles.
+
+    Args:
+        mesh: the surface.
+        values: [V, C] at its vertices.
+        trust: [V] weights.
+        reach_m: how far a value spreads where the trust is 1, metres.
+        order: 1 or 2.
+
+    Returns:
+        [V, C].
+    """
+    from scipy.sparse import diags
+    from scipy.sparse.linalg import factorized
+
+    mass, laplacian = _laplacian(mesh)
+    pull = trust.double().numpy() * mass
+    bending = laplacian if order == 1 else laplacian @ diags(1 / mass) @ laplacian
+    solve = factorized((diags(pull) + reach_m ** (2 * order) * bending).tocsc())
+    columns = [solve(pull * column) for column in values.double().numpy().T]
+    return torch.from_numpy(np.stack(columns, 1)).float()
+
+
+def _laplacian(mesh: SkinnedMesh) -> tuple[np.ndarray, csr_matrix]:
+    """Areas [V] in square metres and the cotangent Laplacian [V, V] (Meyer et al. 2003); the sum of a row is zero."""
+    from scipy.sparse import coo_matrix, diags
+
+    count = len(mesh.vertices)
+    corners = mesh.vertices.double()[mesh.faces]  # [F, 3, 3]
+    there, back = corners.roll(-1, 1) - corners, corners.roll(1, 1) - corners
+    double_area = torch.linalg.cross(there, back).norm(dim=-1).clamp_min(1e-12)  # [F, 3] three times the same
+    mass = np.bincount(mesh.faces.flatten().numpy(), (double_area / 6).flatten().numpy(), count)
+    half_cotangents = ((there * back).sum(-1) / double_area).clamp(*COTANGENTS) / 2  # [F, 3] of each corner
+    start, end = mesh.faces.roll(-1, 1).flatten().numpy(), mesh.faces.roll(1, 1).flatten().numpy()  # opposite edges
+    edges = coo_matrix((half_cotangents.flatten().numpy(), (start, end)), shape=(count, count)).tocsr()
+    edges = edges + edges.T
+    return np.maximum(mass, 1e-9), diags(np.asarray(edges.sum(1)).ravel()) - edges

@@ -19,8 +19,8 @@ def look_down(
 ) -> None:  # fmt: skip
     """Composite the K nearest Gaussians over each of P texels, the outermost first.
 
-    positions, normals [P, 3], limbs [P, L], near [P, K] rows of: means, colours [N, 3], covars [N, 3, 3], opacities [N],
-    cloud_limbs [N, L]; heights and blur in metres, see `nopo.export.texture`; writes out [P, 3].
+    positions, normals [P, 3], limbs [P, L], near [P, K] rows of: means, colours [N, 3], covars [N, 3, 3],
+    opacities [N], cloud_limbs [N, L]; heights and blur in metres, see `nopo.export.texture`; writes out [P, 3].
     """
     count = near.shape[1]
     order = np.empty(count, np.int64)  # of Gaussians so far, by height
