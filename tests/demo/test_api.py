@@ -1,11 +1,5 @@
 """The endpoints, as programs use them: gradio_client, without a session, one call's file given to the next."""
 
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,28 +10,9 @@ from PIL import Image
 from nopo.avatar import Avatar
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.slow
+
 SMALL = {"size": 256, "fps": 15}
-
-
-@pytest.fixture(scope="module")
-def url(model: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port), "--model", model], cwd=ROOT)
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        for _ in range(180):
-            assert server.poll() is None, "app.py ended"
-            try:
-                urllib.request.urlopen(address, timeout=5).close()
-                break
-            except OSError:
-                time.sleep(1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(20)
 
 
 @pytest.fixture

@@ -1,22 +1,28 @@
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import gradio as gr
+import numpy as np
 import pytest
+from PIL import Image
 
 from nopo.avatar import Avatar
-from nopo.demo.handlers import READY, Handlers
+from nopo.demo.film import PAPER
+from nopo.demo.handlers import Handlers
+from nopo.demo.shots import READY, canvas
+from nopo.demo.work import open_shop
 from nopo.pipeline import Pipeline
 
-
-def quiet(done: object, desc: str) -> None:
-    """Gradio's progress, for nobody."""
+FILM = (256, 15, 1.0, PAPER, "whole", 5.0)
+KICK = Path(__file__).resolve().parents[2] / "examples" / "motions" / "front_kick.bvh"
 
 
 @pytest.fixture(scope="module")
 def handlers(model: str) -> Iterator[Handlers]:
-    handlers = Handlers(Pipeline.load(model, "cpu"))
+    handlers = Handlers(open_shop(Pipeline.load(model, "cpu")))
     yield handlers
     handlers.visits.end_all()
 
@@ -25,61 +31,176 @@ def request(session: str) -> SimpleNamespace:
     return SimpleNamespace(session_hash=session)
 
 
+def last(steps: Iterator[Any]) -> Any:
+    return list(steps)[-1]
+
+
+def give(handlers: Handlers, visitor: SimpleNamespace, *photos: Path) -> tuple[Any, ...]:
+    return last(handlers.take([(str(photo), None) for photo in photos], "auto", visitor))
+
+
+def press(handlers: Handlers, visitor: SimpleNamespace, index: int) -> tuple[Any, ...]:
+    return handlers.open(SimpleNamespace(index=index), visitor)
+
+
+@pytest.fixture
+def crowd_photo(tmp_path: Path) -> Path:
+    """Two people apart."""
+    rgba = np.zeros((200, 300, 4), np.uint8)
+    rgba[20:180, 30:80] = rgba[30:180, 180:220] = (200, 60, 20, 255)
+    path = tmp_path / "crowd.png"
+    Image.fromarray(rgba).save(path)
+    return path
+
+
+@pytest.fixture
+def empty_photo(tmp_path: Path) -> Path:
+    path = tmp_path / "my holiday.png"
+    Image.new("RGB", (120, 160), (120, 160, 200)).save(path)
+    return path
+
+
 def test_the_whole_way_for_one_visitor_and_nothing_for_another(handlers: Handlers, cutout_photo: Path) -> None:
     amy, bob = request("amy"), request("bob")
-    cutouts, status = handlers.mattes([(str(cutout_photo), None)], "auto", amy, quiet)
-    assert status == READY and cutouts[0].shape == (320, 240, 4)
-    assert [state["interactive"] for state in handlers.states(amy)[:2]] == [True, False]
+    cutouts, status, panel = give(handlers, amy, cutout_photo)
+    assert len(cutouts) == 1 and status == READY and panel["visible"] is False
+    assert [state["interactive"] for state in handlers.states(amy)[:5]] == [True] + [False] * 4
 
-    video, same, avatar = handlers.reconstruct(256, amy, quiet)
+    told, video, same, _, avatar, _ = last(handlers.reconstruct(amy, *FILM))
+    assert "Making the avatar" in told and told.count(" s</span>") == 3
     assert video == same and Path(video).stat().st_size > 1000
     assert len(Avatar.load(avatar).gaussians) > 1000
-    moving, _ = handlers.animate("wave", 256, amy, quiet)
-    assert Path(moving).name == "wave.mp4" and Path(moving).parent == Path(avatar).parent
-    states = handlers.states(amy)
-    assert [state.get("visible") for state in states[2:5]] == [False, True, True]
+    handlers.pick(SimpleNamespace(index=4), amy)
+    moving = last(handlers.again(amy, *FILM))[1]
+    assert Path(moving).parent == Path(avatar).parent
+    assert all(state["interactive"] for state in handlers.states(amy)[:5])
 
-    with pytest.raises(gr.Error, match="Add a photo first"):
-        handlers.reconstruct(256, bob, quiet)
-    with pytest.raises(gr.Error, match="Make an avatar first."):
-        handlers.animate("wave", 256, bob, quiet)
+    assert "Add a photo first" in last(handlers.reconstruct(bob, *FILM))[0]
+    for made in (handlers.again(bob, *FILM), handlers.turn(bob, *FILM), handlers.write(bob, "ply", "t", 0, True)):
+        assert "Make an avatar first." in last(made)[0]
     handlers.leave(amy)
     assert not Path(avatar).exists()
 
 
-def test_bad_photos_are_explained_and_forbid_the_next_step(
-    handlers: Handlers, cutout_photo: Path, tmp_path: Path
+def test_turning_moving_and_files_ask_no_network_again(
+    handlers: Handlers, cutout_photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = request("again")
+    give(handlers, amy, cutout_photo)
+    list(handlers.reconstruct(amy, *FILM))
+    monkeypatch.setattr(Pipeline, "encode", None)
+    blue = (384, 24, 1.0, "rgba(20, 40, 200, 1)", "half", 20.0)
+    assert Path(last(handlers.turn(amy, *blue))[1]).is_file()
+    handlers.bring(str(KICK), amy)
+    assert Path(last(handlers.again(amy, *FILM))[1]).is_file()
+    for kind, holds, suffix in (("ply", "pose", ".ply"), ("gif", "motion", ".gif"), ("rigged", "t", ".zip")):
+        told, file = last(handlers.write(amy, kind, holds, 0.5, True, *FILM))
+        assert file["visible"] and Path(file["value"]).suffix == suffix and Path(file["value"]).is_file(), told
+    frames = list(handlers.by_hand(amy))
+    assert "<iframe" in frames[-1] and "your motion" in frames[-1]
+    assert list(handlers.by_hand(amy)) == [gr.skip()], "it is there already"
+
+
+def test_a_photo_without_a_person_is_left_out_until_it_is_marked(
+    handlers: Handlers, cutout_photo: Path, empty_photo: Path
 ) -> None:
     eve = request("eve")
+    cutouts, status, _ = give(handlers, eve, cutout_photo, empty_photo)
+    assert [caption for _, caption in cutouts] == [None, "left out"]
+    assert "**Nobody was found in photo 2;" in status and "Press its cut-out to mark" in status
+    assert "holiday" not in status, "names of files are the visitor's own business"
+    _, title, drawn_on, _ = press(handlers, eve, 1)
+    assert title == "### Photo 2" and drawn_on["photo"].startswith("data:image/jpeg")
+
+    mask = Image.new("L", (60, 80))
+    mask.paste(255, (20, 10, 40, 70))
+    path = empty_photo.with_name("mask.png")
+    mask.save(path)
+    cutouts, status, *_ = handlers.use_mask(str(path), eve)
+    assert status == READY and cutouts[1][1] is None
+    mask.resize((80, 60)).save(path)
+    with pytest.raises(gr.Error, match="has another shape; make it 120×160 pixels."):
+        handlers.use_mask(str(path), eve)
+    *_, panel = handlers.drop(eve)
+    assert panel["visible"] is False and len(handlers.visits.of("eve").shots) == 1
+
+
+def test_what_is_drawn_changes_the_cutout_and_only_there(handlers: Handlers, cutout_photo: Path) -> None:
+    amy = request("drawing")
+    give(handlers, amy, cutout_photo)
+    press(handlers, amy, 0)
+    shot = handlers.visits.of("drawing").shots[0]
+    sent = canvas(shot, 1)
+    before = np.asarray(Image.open(shot.mask))
+
+    def draw(change: Any) -> str:
+        import base64
+        import io
+
+        picture = Image.open(io.BytesIO(base64.b64decode(sent["mask"].split(",")[1])))
+        change(picture)
+        file = io.BytesIO()
+        picture.save(file, "png")
+        return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+
+    *_, panel = handlers.use_drawing(SimpleNamespace(mask=draw(lambda mask: mask.paste(255, (0, 0, 20, 20)))), amy)
+    after = np.asarray(Image.open(handlers.visits.of("drawing").shots[0].mask))
+    assert panel["visible"] is False and after[:18, :18].min() == 255
+    assert (after[40:] == before[40:]).all(), "the rest is as fine as it was"
+    press(handlers, amy, 0)
+    for bad in ("/etc/passwd", "data:image/png;base64,AAAA", draw(lambda mask: mask.paste(0, (0, 0, *mask.size)))):
+        with pytest.raises(gr.Error, match="could not be read|is empty"):
+            handlers.use_drawing(SimpleNamespace(mask=bad), amy)
+
+
+def test_a_new_photo_leaves_the_mended_ones_alone(handlers: Handlers, cutout_photo: Path, crowd_photo: Path) -> None:
+    amy = request("adding")
+    _, status, _ = give(handlers, amy, crowd_photo)
+    assert "**Photo 1 shows 2 people.** The largest is taken" in status
+    press(handlers, amy, 0)
+    mended = handlers.cut_again("u2netp", amy)
+    assert len(mended) == 4
+    first = handlers.visits.of("adding").shots[0]
+    give(handlers, amy, crowd_photo, cutout_photo)
+    assert handlers.visits.of("adding").shots[0] is first
+    assert "first 8 of your 9" in give(handlers, amy, *[cutout_photo] * 9)[1]
+    assert last(handlers.take(None, "auto", amy))[:2] == ([], "")
+
+
+def test_bad_photos_are_explained(handlers: Handlers, tmp_path: Path) -> None:
     letter = tmp_path / "letter.jpg"
     letter.write_text("dear reader")
-    handlers.mattes([(str(cutout_photo), None)], "auto", eve, quiet)
-    for photos, words in (([letter], "letter.jpg is not an image"), ([cutout_photo] * 9, "not 9")):
-        cutouts, status = handlers.mattes([(str(path), None) for path in photos], "auto", eve, quiet)
-        assert cutouts == [] and words in status
-        assert handlers.states(eve)[0]["interactive"] is False
-    assert handlers.mattes(None, "auto", eve, quiet) == ([], "")
+    eve = request("letters")
+    cutouts, status, _ = give(handlers, eve, letter)
+    assert len(cutouts) == 1 and "Photo 1 is not an image; give JPEG" in status and "letter" not in status
+    assert handlers.states(eve)[0]["interactive"] is False
+    assert "is not an image" in press(handlers, eve, 0)[1]
 
 
-def test_what_the_page_does_not_offer_is_refused(handlers: Handlers, cutout_photo: Path) -> None:
+def test_what_the_page_does_not_offer_is_refused(handlers: Handlers, cutout_photo: Path, tmp_path: Path) -> None:
     mallory = request("mallory")
-    handlers.mattes([(str(cutout_photo), None)], "auto", mallory, quiet)
-    with pytest.raises(gr.Error, match="Choose a size"):
-        handlers.reconstruct(100_000, mallory, quiet)
-    with pytest.raises(gr.Error, match="There is no motion of that name"):
-        handlers.animate("/etc/passwd", 256, mallory, quiet)
+    give(handlers, mallory, cutout_photo)
+    list(handlers.reconstruct(mallory, *FILM))
+    assert "Choose a size" in last(handlers.turn(mallory, 100_000, *FILM[1:]))[0]
+    assert "Choose one of the formats" in last(handlers.write(mallory, "../x", "t", 0, True, *FILM))[0]
+    handlers.pick(SimpleNamespace(index=1000), mallory)
+    assert handlers.visits.of("mallory").motion == ""
+    secret = tmp_path / "<b>secret name.npz"
+    secret.write_bytes(b"nothing")
+    handlers.bring(str(secret), mallory)
+    told = last(handlers.again(mallory, *FILM))[0]
+    assert "Your file is not a motion" in told and "secret" not in told
 
 
 def test_stop_ends_the_work_and_keeps_what_was_there(handlers: Handlers, cutout_photo: Path) -> None:
     amy = request("stopping")
-    handlers.mattes([(str(cutout_photo), None)], "auto", amy, quiet)
-
-    def stop_while_drawing(done: object, desc: str) -> None:
-        if desc == "Drawing":
+    give(handlers, amy, cutout_photo)
+    steps = handlers.reconstruct(amy, *FILM)
+    for html, *_ in steps:
+        if "Drawing the video" in html:
             handlers.stop(amy)
-
-    results = handlers.reconstruct(256, amy, stop_while_drawing)
-    assert len(results) == 3 and all(result == gr.skip() for result in results)
+    assert "Stopped." in html
     visit = handlers.visits.of("stopping")
-    assert list(visit.folder.iterdir()) == []
+    time.sleep(0.1)
+    assert not visit.has_avatar and not list(visit.folder.glob("*.mp4"))
     assert handlers.states(amy)[0]["interactive"] is True

@@ -10,17 +10,15 @@ import torch
 from synthetic_smplx import write_smplx
 
 from nopo.avatar import Avatar
-from nopo.demo.handlers import READY, Handlers
+from nopo.demo.film import PAPER
+from nopo.demo.handlers import Handlers
 from nopo.demo.page import build
+from nopo.demo.work import open_shop
 from nopo.encode import ModelConfig, Network, save_network
 from nopo.models import MODELS
 from nopo.pipeline import Pipeline
 
 PUBLISHED = MODELS[4]
-
-
-def quiet(done: object, desc: str) -> None:
-    """Gradio's progress, for nobody."""
 
 
 @pytest.fixture
@@ -39,39 +37,40 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_published_model_is_chosen_and_used(machine: Path, model: str, cutout_photo: Path) -> None:
-    handlers = Handlers(Pipeline.load(model, "cpu"))
+    handlers = Handlers(open_shop(Pipeline.load(model, "cpu")))
     amy, bob = SimpleNamespace(session_hash="amy"), SimpleNamespace(session_hash="bob")
-    photos = [(str(cutout_photo), None)] * 2
+    photos = [(str(cutout_photo), None)]
+    film = (256, 15, 1.0, PAPER, "whole", 5.0)
     assert [card.name for card in handlers.shelf.cards()] == ["open", PUBLISHED.name]
-    handlers.mattes(photos, "auto", amy, quiet)
-    told = handlers.choose(PUBLISHED.name, amy)
-    assert "one photo of 896 × 640" in told and "non-commercial" in told
-    with pytest.raises(gr.Error, match="wait for its cut-out"):
-        handlers.reconstruct(256, amy, quiet)
-    cutouts, status = handlers.mattes(photos, "auto", amy, quiet)
-    assert len(cutouts) == 1 and status == f"{READY} This model was trained for one photo."
-    views = handlers.visits.of("amy").views
-    assert views is not None and views.images.shape == (1, 3, 896, 640)
-    assert Avatar.load(handlers.reconstruct(256, amy, quiet)[2]).model == PUBLISHED.name
+    *_, (cutouts, _, _) = handlers.take(photos, "auto", amy)
+    told, status = handlers.choose(PUBLISHED.name, amy)
+    assert "one photo of 896 × 640" in told and "non-commercial" in told and len(cutouts) == 1
+    *_, (_, _, _, _, avatar, _) = handlers.reconstruct(amy, *film)
+    assert Avatar.load(avatar).model == PUBLISHED.name
+    *_, (_, status, _) = handlers.take(photos * 2, "auto", amy)
+    assert "This model was trained for 1 photo." in status
 
-    assert len(handlers.mattes(photos, "auto", bob, quiet)[0]) == 2, "another visitor keeps the page's own"
+    *_, (_, status, _) = handlers.take(photos * 2, "auto", bob)
+    assert "trained" not in status, "another visitor keeps the page's own"
     for absent in (MODELS[1].name, "../../etc/passwd"):
         with pytest.raises(gr.Error, match="Choose one of the models open, "):
             handlers.choose(absent, amy)
     (machine / "SMPLX_MALE.npz").unlink()
-    fresh = Handlers(handlers.pipeline)
+    fresh = Handlers(open_shop(handlers.shelf.first))
+    list(fresh.take(photos, "auto", amy))
     fresh.choose(PUBLISHED.name, amy)
-    cutouts, status = fresh.mattes(photos, "auto", amy, quiet)
-    assert cutouts == [] and "There is no SMPLX_MALE.npz" in status
+    *_, (told, *_) = fresh.reconstruct(amy, *film)
+    assert "There is no SMPLX_MALE.npz" in told
     handlers.visits.end_all()
     fresh.visits.end_all()
 
 
-def test_the_choice_is_shown_only_when_there_is_one(machine: Path, model: str) -> None:
-    def shown() -> bool:
+def test_the_page_offers_what_is_there(machine: Path, model: str) -> None:
+    def offered() -> list[str]:
         page = build(Pipeline.load(model, "cpu"))
-        return next(block.visible for block in page.blocks.values() if getattr(block, "elem_id", "") == "model")
+        radio = next(block for block in page.blocks.values() if getattr(block, "elem_id", "") == "model")
+        return [name for name, _ in radio.choices]
 
-    assert shown() is True
+    assert offered() == ["open", PUBLISHED.name]
     (machine / PUBLISHED.files[0]).unlink()
-    assert shown() is False
+    assert offered() == ["open"]

@@ -9,7 +9,11 @@ def test_each_visitor_has_a_folder_of_their_own_that_goes_with_them() -> None:
     visits = Visits()
     amy, bob = visits.of("amy"), visits.of("bob")
     assert visits.of("amy") is amy and amy.folder != bob.folder
+    assert amy.new_file(".png") != amy.new_file(".png")
+    amy.avatar = amy.new_file(".safetensors")
+    assert not amy.has_avatar
     amy.avatar.write_bytes(b"x")
+    assert amy.has_avatar
     visits.end("amy")
     assert not amy.folder.exists() and bob.folder.is_dir()
     visits.end_all()
@@ -37,11 +41,11 @@ def test_stopping_lasts_until_the_next_start() -> None:
     visits.end_all()
 
 
-def test_visits_that_never_said_goodbye_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_visits_that_never_said_goodbye_are_forgotten() -> None:
     visits = Visits()
     old = visits.of("amy")
     old.last_seen -= visits_module.FORGOTTEN_AFTER_S + 1
-    visits.of("bob")
+    visits.forget_old()
     assert not old.folder.exists()
     assert visits.of("amy") is not old
     visits.end_all()
