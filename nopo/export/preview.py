@@ -16,6 +16,7 @@ from nopo.articulate import articulate
 from nopo.avatar import Avatar
 from nopo.export.gaussian_ply import write_ply
 from nopo.export.splat import write_splat
+from nopo.framing import Framed
 from nopo.gaussians import Gaussians
 from nopo.motions import load_motion
 from nopo.rotations import axis_angle_to_matrix
@@ -40,25 +41,18 @@ def write_preview(avatar: Avatar, path: str | Path) -> Path:
         ExportError: nothing is visible, or a place that cannot be written.
     """
     posed = articulate(avatar, load_motion("idle", rest_joints=avatar.rest_joints)[0])
+    placed = _before_the_camera(posed, Framed(avatar, "whole").points(posed))
     if Path(path).suffix.lower() == ".ply":
-        return write_ply(_before_the_camera(posed), path, sh_degree=0)
-    return write_splat(_before_the_camera(posed), path)
+        return write_ply(placed, path, sh_degree=0)
+    return write_splat(placed, path)
 
 
-def _before_the_camera(gaussians: Gaussians) -> Gaussians:
-    """The Gaussians, moved to where gsplat.js looks."""
-    low, high = _box(gaussians)
+def _before_the_camera(gaussians: Gaussians, body: Tensor) -> Gaussians:
+    """The Gaussians, moved to where gsplat.js looks; `body` (M, 3) are the points that it shall show whole."""
+    low, high = body.amin(0), body.amax(0)
     scale = float(EXTENT / (high - low).amax().clamp_min(1e-6))
     upside_down = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # +y up facing +z, to +y down facing -z
     to_the_side = axis_angle_to_matrix(torch.tensor([0.0, -SIDE_RAD, 0.0]))
     turn = scale * (to_the_side @ upside_down).to(gaussians.means)  # [3, 3]
     means = (gaussians.means - (low + high) / 2) @ turn.T
     return replace(gaussians, means=means, covars=turn @ gaussians.covars @ turn.T)
-
-
-def _box(gaussians: Gaussians) -> tuple[Tensor, Tensor]:
-    """Two corners (3,) around what is solid, but for a thousandth on every side: strays must not shrink the rest."""
-    solid = gaussians.means[gaussians.opacities > 0.3]
-    means = (solid if len(solid) else gaussians.means).sort(0).values
-    stray = len(means) // 1000
-    return means[stray], means[len(means) - 1 - stray]
