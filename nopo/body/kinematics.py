@@ -73,6 +73,27 @@ def forward_kinematics(rotations: Tensor, rest_joints: Tensor, transl: Tensor | 
     return _about(linear, rest_joints, posed)
 
 
+def remove_root(viewmats: Tensor, orientation: Tensor, transl: Tensor, pelvis: Tensor) -> Tensor:
+    """Cameras that see a person without global orientation and translation as these see them with both (NoPo-Avatar).
+
+    All poses of the published training and test data are told this way.
+
+    Args:
+        viewmats: [..., 4, 4] world -> camera.
+        orientation: [..., 3, 3] rotation of joint 0.
+        transl: [..., 3] metres, as in `forward_kinematics`.
+        pelvis: [..., 3] joint 0 of the T-pose, metres.
+
+    Returns:
+        [..., 4, 4].
+    """
+    shift = pelvis + transl - (orientation @ pelvis[..., None])[..., 0]
+    placed = torch.cat([orientation, shift[..., None]], -1)  # [..., 3, 4] person -> world
+    batch = torch.broadcast_shapes(viewmats.shape[:-2], placed.shape[:-2])
+    bottom = viewmats.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, 1, 4)
+    return viewmats @ torch.cat([placed.expand(*batch, 3, 4), bottom], -2)
+
+
 def move_points(transforms: Tensor, points: Tensor) -> Tensor:
     """Apply transforms [..., J, 3, 4] to one point each [..., J, 3]; with rest joints, these are the posed joints."""
     return (transforms[..., :3] @ points[..., None])[..., 0] + transforms[..., 3]

@@ -1,11 +1,15 @@
 import math
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from nopo.body import kinematics
 from nopo.body.skeleton import BONES, JOINT_NAMES, NUM_JOINTS, PARENTS
 from nopo.rotations import axis_angle_to_matrix
+
+DATA = Path(__file__).resolve().parents[1] / "data"
 
 
 @pytest.fixture
@@ -84,6 +88,31 @@ def test_forward_kinematics_is_differentiable_at_the_rest_pose(joints):
     transforms = kinematics.forward_kinematics(axis_angle_to_matrix(pose), joints)
     kinematics.move_points(transforms, joints).square().sum().backward()
     assert torch.isfinite(pose.grad).all() and pose.grad.abs().sum() > 0
+
+
+def test_removing_the_root_matches_the_original():
+    with np.load(DATA / "golden_samples.npz") as archive:
+        viewmats, turns, shifts, expected = (
+            torch.from_numpy(archive[f"cam.{name}"]).double() for name in ("w2c", "Rh", "Th", "w2c_root_removed")
+        )
+    moved = kinematics.remove_root(viewmats, axis_angle_to_matrix(turns), shifts, torch.zeros(3).double())
+    torch.testing.assert_close(moved, expected, atol=5e-6, rtol=0)
+
+
+def test_without_the_root_the_camera_sees_the_same(joints):
+    generator = torch.Generator().manual_seed(6)
+    matrices = axis_angle_to_matrix(torch.randn(2, NUM_JOINTS, 3, generator=generator))
+    transl = torch.randn(2, 3, generator=generator)
+    viewmat = torch.eye(4)
+    viewmat[:3, :3] = axis_angle_to_matrix(torch.tensor([0.3, 2.0, -0.4]))
+    viewmat[:3, 3] = torch.tensor([0.1, -0.2, 3.0])
+    whole = kinematics.move_points(kinematics.forward_kinematics(matrices, joints, transl), joints)  # [2, 55, 3]
+    seen = whole @ viewmat[:3, :3].T + viewmat[:3, 3]
+
+    moved = kinematics.remove_root(viewmat, matrices[:, 0], transl, joints[0])  # [2, 4, 4]
+    matrices[:, 0] = torch.eye(3)
+    still = kinematics.move_points(kinematics.forward_kinematics(matrices, joints), joints)
+    torch.testing.assert_close(still @ moved[:, :3, :3].mT + moved[:, None, :3, 3], seen, atol=1e-5, rtol=1e-5)
 
 
 def test_bone_shape_warp_matches_the_original(golden_lbs):
