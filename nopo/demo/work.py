@@ -21,10 +21,11 @@ from nopo.demo.shelf import Shelf
 from nopo.demo.zero import gpu
 from nopo.errors import Cancelled, NopoError
 from nopo.export.formats import export
-from nopo.export.web import web_page
+from nopo.export.web import built_in, web_page
 from nopo.motion import Motion
-from nopo.motions import load_motion, names
+from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
+from nopo.preprocess.stage import preprocess
 from nopo.progress import Progress
 from nopo.render import drawing_device
 from nopo.views import Views
@@ -111,13 +112,15 @@ def reconstruct(
     """
 
     def work(progress: Progress) -> str:
-        pipeline = shelf().take(model)
-        views = pipeline.preprocess(photos, masks=masks, matting=matting, progress=progress).views
+        card = shelf().card(model)  # on ZeroGPU its network may be loaded in the worker only
+        views = preprocess(
+            photos, size=card.frame_size, background=card.background, masks=masks, matting=matting, progress=progress
+        ).views
         progress("encode", 0, 1)
         person = encode(views, model)
         progress("encode", 1, 1)
         person.save(avatar)
-        write_film(video, drawing_device(pipeline.device), person, None, film, progress)
+        write_film(video, drawing_device(shelf().first.device), person, None, film, progress)
         return ""
 
     yield from _watched(work)
@@ -179,7 +182,7 @@ def write_file(avatar: str, kind: str, motion: str | None, moment: float | None,
 
 
 def page_of(avatar: str, motion: str) -> str:
-    """A page that turns an avatar and lets it move, at ease and by a motion; its work is the visitor's browser's.
+    """A page that turns an avatar and lets it move, by a motion and all built-in ones; its work is the browser's.
 
     Args:
         avatar: path.
@@ -189,11 +192,12 @@ def page_of(avatar: str, motion: str) -> str:
         NopoError: the avatar or the motion cannot be shown.
     """
     person = Avatar.load(avatar)
-    at_ease = load_motion("idle", rest_joints=person.rest_joints)
-    if motion in ("", "idle"):
-        return web_page(person, {"at ease": at_ease})
-    title = motion.replace("-", " ") if motion in names() else "your motion"
-    return web_page(person, {title: _moves(person, motion, Film())[0], "at ease": at_ease})
+    motions = built_in(person)
+    name = motion.replace("-", " ")
+    if name in motions:  # first, for that is what plays
+        return web_page(person, {name: motions[name], **motions})
+    own = {"your motion": _moves(person, motion, Film())[0]} if motion else {}
+    return web_page(person, {**own, **motions})
 
 
 def finished(events: Iterator[Event]) -> str:
