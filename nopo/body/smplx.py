@@ -202,8 +202,8 @@ def smplx_template(body: SmplxBody, size: int, uv_path: str | Path | None = None
     text = _read_text(path)
     digest = hashlib.sha256(text + body.joint_weights.numpy().tobytes()).hexdigest()[:16]
     cached = body.folder / f"template_{size}_{digest}.npz"
-    if cached.is_file():
-        return _read_template(cached)
+    if (kept := _read_template(cached)) is not None:
+        return kept
     vertices, faces, uvs, uv_faces = read_uv_map(body, path)
     template = make_template(rasterize_atlas(uvs, uv_faces, size), faces, vertices, body.joint_weights)
     _write_template(template, cached)
@@ -255,14 +255,21 @@ def _read_obj(text: str, name: str) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return vertices, faces, uvs, uv_faces
 
 
-def _read_template(path: Path) -> Template:
-    with np.load(path, allow_pickle=False) as archive:
-        return Template(*(torch.from_numpy(archive[name]) for name in ("positions", "joint_weights", "mask")))
+def _read_template(path: Path) -> Template | None:
+    """A template that was kept; None if there is none, or if it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return Template(*(torch.from_numpy(archive[name]) for name in ("positions", "joint_weights", "mask")))
+    except Exception as error:  # noqa: BLE001 (numpy, zipfile and zlib each have their own way to say "damaged")
+        LOGGER.warning("%s is damaged (%s) and is made again", path.name, type(error).__name__)
+        return None
 
 
 def _write_template(template: Template, path: Path) -> None:
     """Keep a template; a folder that cannot be written to only costs the seconds of making it again."""
-    partial = path.with_suffix(".part")
+    partial = path.with_suffix(f".{os.getpid()}.part")
     try:
         with partial.open("wb") as file:
             np.savez_compressed(file, **{name: tensor.numpy() for name, tensor in vars(template).items()})
