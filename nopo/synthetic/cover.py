@@ -89,9 +89,12 @@ def hair_cover(look: Look, place: Tensor) -> Tensor:
 
 def hat_cover(outfit: Outfit, place: Tensor) -> Tensor:
     """A hat's crown: [P]."""
-    y, z = place[:, 1], place[:, 2]
+    x, y, z = place.unbind(-1)
     if not outfit.hat_kind:
         return torch.full_like(y, -1.0)
+    if outfit.hat_kind == "hijab":  # all of the head and neck but the face
+        oval = 0.06 * (((x / 0.06) ** 2 + ((y - 0.575) / 0.078) ** 2).sqrt() - 1)
+        return torch.minimum(torch.maximum(oval, 0.09 - z), y - 0.44)
     low = {"beanie": 0.632, "cap": 0.648, "brim": 0.645}[outfit.hat_kind]
     return y - low - 0.15 * (z - 0.05)
 

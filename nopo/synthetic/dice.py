@@ -56,4 +56,8 @@ class Dice:
 
     def generator(self) -> torch.Generator:
         """A CPU torch generator, for whole tensors of noise."""
-        return torch.Generator().manual_seed(self._random.getrandbits(62))
+        return torch.Generator().manual_seed(self.seed())
+
+    def seed(self) -> int:
+        """A number to start other dice from."""
+        return self._random.getrandbits(62)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import colorsys
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -25,7 +26,7 @@ class Fabric:
         colours: three sRGB colours; a solid uses the first.
         period: metres between repeats.
         duty: share of the first colour.
-        waves: 24 random numbers that phases and directions are taken from.
+        seed: of the phases and directions.
         weave: strength of the fine texture.
         shine: strength of highlights, 0 cotton to 1 leather.
         wrinkle: strength of the folds.
@@ -35,10 +36,15 @@ class Fabric:
     colours: tuple[RGB, RGB, RGB]
     period: float
     duty: float
-    waves: tuple[float, ...]
+    seed: int
     weave: float
     shine: float
     wrinkle: float
+
+    @cached_property
+    def waves(self) -> list[float]:
+        """24 random numbers that phases and directions are taken from."""
+        return Dice(self.seed).vector(24)
 
 
 def hsv(hue: float, saturation: float, value: float) -> RGB:
@@ -85,7 +91,7 @@ def sample_fabric(dice: Dice, plain: float = 0.0, shine: float = 0.1) -> Fabric:
         colours=(first, second, third),
         period=dice.log_uniform(0.022, 0.16),
         duty=dice.uniform(0.3, 0.75),
-        waves=tuple(dice.vector(24)),
+        seed=dice.seed(),
         weave=dice.uniform(0, 0.07),
         shine=dice.uniform(0, shine),
         wrinkle=dice.uniform(0.15, 1.0),
@@ -94,7 +100,7 @@ def sample_fabric(dice: Dice, plain: float = 0.0, shine: float = 0.1) -> Fabric:
 
 def plain_fabric(colour: RGB, dice: Dice, shine: float = 0.0, wrinkle: float = 0.1) -> Fabric:
     """A solid material of a given colour."""
-    return Fabric("solid", (colour, colour, colour), 0.1, 0.5, tuple(dice.vector(24)), 0.02, shine, wrinkle)
+    return Fabric("solid", (colour, colour, colour), 0.1, 0.5, dice.seed(), 0.02, shine, wrinkle)
 
 
 def _contrasting(dice: Dice, colour: RGB) -> RGB:

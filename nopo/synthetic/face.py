@@ -81,16 +81,26 @@ def features(canvas: Canvas, look: Look, eyes: Tensor) -> None:
 
 def _mouth(canvas: Canvas, look: Look) -> None:
     x, y, z = canvas.place.unbind(-1)
-    t = (x / 0.025).clamp(-1, 1)
+    wide = 0.025 + 0.003 * look.smile
+    t = (x / wide).clamp(-1, 1)
     upper = 0.0085 * (1 - t * t) ** 0.6 * (1 - 0.25 * torch.exp(-((x / 0.005) ** 2)))
     lower = 0.0105 * (1 - t * t).sqrt()
-    line = 0.5305 + 0.0016 * t * t
+    line = 0.5305 + (0.0016 + 0.0055 * look.smile) * t * t - 0.0015 * look.smile
     distance = torch.minimum(torch.where(y > line, upper, lower) - (y - line).abs(), z - 0.14)
-    distance = torch.minimum(distance, 0.024 - x.abs())
+    distance = torch.minimum(distance, wide - 0.001 - x.abs())
     canvas.over(canvas.soft(distance, 0.002) * 0.85, look.lips)
-    slit = torch.minimum(0.0016 - (y - line).abs(), 0.0245 - x.abs())
+    parted = 0.0045 * max(look.smile - 0.45, 0.0) / 0.55 * (1 - t * t)
+    slit = torch.minimum(0.0016 + parted - (y - line).abs(), wide - 0.0005 - x.abs())
     canvas.shade(canvas.soft(torch.minimum(slit, z - 0.14)), 0.38)
-    canvas.shade(_bump(((x.abs() - 0.0265) / 0.004) ** 2, ((y - line) / 0.004) ** 2) * (z > 0.13), 0.75)
+    if look.smile > 0.5:
+        teeth = torch.minimum(parted - 0.0004 - (y - line - 0.0006).abs(), z - 0.14)
+        canvas.over(canvas.soft(teeth), (0.92, 0.89, 0.84))
+    corner = _bump(((x.abs() - wide - 0.0015) / 0.004) ** 2, ((y - line) / 0.004) ** 2) * (z > 0.13)
+    canvas.shade(corner, 0.75 - 0.1 * look.smile)
+    if look.smile:  # the fold from the nose to the corner of the mouth
+        fold = 0.023 + 0.4 * (0.556 - y).clamp(0, 0.03)
+        crease = _bump(((x.abs() - fold) / 0.0025) ** 2, ((y - 0.543) / 0.011) ** 2) * (z > 0.12)
+        canvas.shade(crease, 1 - 0.3 * look.smile)
 
 
 def _beard(canvas: Canvas, look: Look) -> None:
@@ -114,7 +124,7 @@ def _brows(canvas: Canvas, look: Look) -> None:
     x, y, z = canvas.place.unbind(-1)
     side = x.abs()
     arch = 0.6195 + look.brow_height + 0.04 * (side - 0.014).clamp(0, 0.02) - 0.25 * (side - 0.036).clamp_min(0)
-    thick = 0.0036 * (1 - ((side - 0.026) / 0.03).clamp(0, 1) * 0.6)
+    thick = 0.0042 * (1 - ((side - 0.026) / 0.03).clamp(0, 1) * 0.6)
     distance = torch.minimum(thick - (y - arch).abs(), 0.019 - (side - 0.0315).abs())
     share = canvas.soft(torch.minimum(distance, z - 0.1), 0.002) * look.brow
     grey = 0.5 * sum(look.hair) / 3
@@ -129,7 +139,7 @@ def _eyes(canvas: Canvas, look: Look, eyes: Tensor) -> None:
     # The lashes: a dark line along the upper lid, a faint one along the lower.
     curve = (1 - ((side - 0.0305) / 0.0185) ** 2).clamp_min(0).sqrt()
     upper, lower = 0.5995 + 0.0078 * curve, 0.5995 - 0.0066 * curve
-    lash = torch.minimum(0.0018 + 0.0008 * look.makeup - (y - upper).abs(), lid)
+    lash = torch.minimum(0.0023 + 0.0008 * look.makeup - (y - upper).abs(), lid)
     canvas.shade(canvas.soft(lash) * (~eyes), 0.22)
     canvas.shade(canvas.soft(torch.minimum(0.0009 - (y - lower).abs(), lid)) * (~eyes), 0.6)
     shadow = _bump(((side - 0.0305) / 0.015) ** 2, ((y - 0.6105) / 0.004) ** 2)

@@ -28,6 +28,8 @@ GRIDS: dict[str, tuple[int, int]] = {
     "mouth": (5, 2),
 }
 """Spare pieces: (points around, points along) of a grid of quads."""
+_INSIDE_OUT = ("skirt", "hat")
+"""Grids whose points run the other way round, so that their faces have to be turned to face outwards."""
 
 _ARM = ("shoulder", "elbow", "wrist", "index", "middle", "pinky", "ring", "thumb")
 _HAND = ("wrist", "index", "middle", "pinky", "ring", "thumb")
@@ -145,7 +147,7 @@ def load_figure() -> Figure:
     piece[0][body.part("eyes")] = PIECES.index("eyes")
     for name, (around, along) in GRIDS.items():
         start[name] = count
-        grid = grid_faces(around, along) + count
+        grid = grid_faces(name) + count
         faces.append(grid)
         two_sided.append(torch.ones(len(grid), dtype=torch.bool))
         piece.append(torch.full((around * along,), PIECES.index(name)))
@@ -181,11 +183,13 @@ def joint_share(body: OpenBody, names: tuple[str, ...]) -> Tensor:
     return body.joint_weights[:, columns].sum(-1)
 
 
-def grid_faces(around: int, along: int) -> Tensor:
-    """[F, 3] triangles of a grid of quads, point (i, j) at i * along + j."""
+def grid_faces(name: str) -> Tensor:
+    """[F, 3] triangles of a spare grid, point (i, j) at i * along + j, facing outwards."""
+    around, along = GRIDS[name]
     index = torch.arange(around * along).view(around, along)
     a, b, c, d = index[:-1, :-1], index[1:, :-1], index[1:, 1:], index[:-1, 1:]
-    return torch.cat([torch.stack([a, b, c], -1).reshape(-1, 3), torch.stack([a, c, d], -1).reshape(-1, 3)])
+    faces = torch.cat([torch.stack([a, b, c], -1).reshape(-1, 3), torch.stack([a, c, d], -1).reshape(-1, 3)])
+    return faces.flip(1) if name in _INSIDE_OUT else faces
 
 
 def strongest_bones(bone_weights: Tensor, faces: Tensor, top: int = 4) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,7 @@ from nopo.synthetic.fabrics import RGB, Fabric, fabric_colour
 from nopo.synthetic.figure import PIECES
 from nopo.synthetic.wardrobe import Look, Outfit
 
+_METAL: RGB = (0.72, 0.68, 0.56)
 _EYES = PIECES.index("eyes")
 
 
@@ -149,7 +150,7 @@ def _hair(canvas: _Canvas, look: Look) -> None:
     if look.style == "buzz":
         share = share * 0.75
     canvas.over(share, _strands(look, canvas.place))
-    canvas.shine += share * (0.4 - canvas.shine)
+    canvas.shine += share * (_hair_shine(look) - canvas.shine)
 
 
 def _strands(look: Look, place: Tensor) -> Tensor:
@@ -157,8 +158,18 @@ def _strands(look: Look, place: Tensor) -> Tensor:
     angle = torch.atan2(x - look.parting * 0.5, -(z - 0.06))
     band = torch.sin(angle * 55 + 30 * y) * torch.sin(angle * 23 + 90 * y) + 0.6 * torch.sin(210 * x + 130 * z)
     parting = 1 - 0.5 * torch.exp(-(((x - look.parting) / 0.004) ** 2)) * (y > 0.66) * (z > -0.0)
-    gain = (1 + 0.22 * band) * parting * (0.85 + 1.2 * (y - 0.6).clamp(-0.1, 0.12))
+    gain = (1 + _strand_contrast(look) * band) * parting * (0.85 + 1.2 * (y - 0.6).clamp(-0.1, 0.12))
     return torch.tensor(look.hair, device=place.device) * gain[:, None]
+
+
+def _strand_contrast(look: Look) -> float:
+    """Strands are hard to tell apart in light hair."""
+    return 0.2 - 0.13 * max(look.hair)
+
+
+def _hair_shine(look: Look) -> float:
+    """Light hair glitters less against itself."""
+    return 0.42 - 0.3 * max(look.hair)
 
 
 def _clothe(canvas: _Canvas, outfit: Outfit) -> None:
@@ -185,8 +196,15 @@ def _clothe_legs(canvas: _Canvas, outfit: Outfit) -> None:
             pocket = torch.minimum(0.002 - (x.abs() - 0.11 - 0.5 * (y - 0.0)).abs(), torch.minimum(0.05 - y, y + 0.05))
             canvas.shade(canvas.soft(fly), 0.7)
             canvas.shade(canvas.soft(torch.minimum(pocket, z - 0.03)), 0.75)
+            if outfit.back_pockets:
+                patch = torch.minimum(0.045 - (x.abs() - 0.085).abs(), 0.05 - (y + 0.05).abs())
+                seam = torch.maximum(0.003 - patch.abs(), 0.002 - x.abs())
+                canvas.shade(canvas.soft(torch.minimum(torch.minimum(seam, 0.1 - (y + 0.05).abs()), -0.02 - z)), 0.7)
+        canvas.wrinkle *= 1 + 1.2 * torch.exp(-(((y + 0.5) / 0.06) ** 2)) + torch.exp(-(((y + 0.12) / 0.05) ** 2))
     if outfit.belt:
-        canvas.over(canvas.soft(torch.minimum(0.017 - (y - 0.06).abs(), -arm_of(canvas.place))), outfit.trim)
+        band = torch.minimum(0.017 - (y - 0.06).abs(), -arm_of(canvas.place))
+        canvas.over(canvas.soft(band), outfit.trim)
+        canvas.over(canvas.soft(torch.minimum(torch.minimum(band, 0.022 - x.abs()), z)), _METAL)
     canvas.wear(shoe_cover(outfit, canvas.place), outfit.shoe, hem=0.3)
     if outfit.shoes != "bare":
         canvas.over(canvas.soft(-0.962 - y), outfit.sole)
@@ -222,8 +240,11 @@ def _top(canvas: _Canvas, outfit: Outfit) -> None:
         else:
             zipper = torch.minimum(0.005 - x.abs(), z - 0.03)
             canvas.over(canvas.soft(zipper) * worn * 0.7, outfit.trim)
+    if outfit.lapels:
+        _lapels(canvas, outfit, worn)
     if outfit.print_kind and not outfit.opening:
         canvas.over(_print(canvas, outfit) * worn * (arm < 0), outfit.print_colour)
+    canvas.wrinkle *= 1 + 1.2 * torch.exp(-(((x.abs() - 0.44) / 0.05) ** 2))  # elbows
     cuff = edge(0.010 - (x.abs() - outfit.sleeve + 0.012).abs(), 0.004) * worn
     canvas.shade(cuff, 0.86)
     band = edge(0.010 - (y - outfit.hem - 0.014).abs(), 0.004) * worn
@@ -239,6 +260,18 @@ def _top(canvas: _Canvas, outfit: Outfit) -> None:
         canvas.wear(torch.minimum(torch.minimum(line, y + 0.05), -arm), outfit.bag, hem=0.25)
     if outfit.gloves:
         canvas.over(canvas.soft(x.abs() - 0.66), outfit.trim)
+
+
+def _lapels(canvas: _Canvas, outfit: Outfit, worn: Tensor) -> None:
+    """The turned-out edges of a jacket's neckline, widest at the chest."""
+    x, y, z = canvas.place.unbind(-1)
+    low = 0.4 - outfit.vee if not outfit.opening else 0.12
+    inner = -gap_cover(outfit, canvas.place) if outfit.opening else x.abs() - 0.6 * (y - low)
+    width = 0.055 * ((y - low) / (0.36 - low)).clamp(0, 1)
+    notch = 0.6 * (0.012 - (y - 0.375).abs()).clamp_min(0)
+    band = torch.minimum(torch.minimum(inner, width - notch - inner), torch.minimum(0.43 - y, z - 0.03))
+    canvas.shade(canvas.soft(0.004 - (band + 0.004).abs()) * worn, 0.6)
+    canvas.shade(canvas.soft(band) * worn, 1.1)
 
 
 def _print(canvas: _Canvas, outfit: Outfit) -> Tensor:
@@ -274,11 +307,14 @@ def _paint_skirt(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
 
 
 def _paint_hair(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+    if outfit.hat_kind == "hijab":
+        _paint_hat(canvas, look, outfit)
+        return
     angle, y = canvas.place[:, 0] * 10, canvas.place[:, 1]
     band = torch.sin(angle * 41 + 6 * y) + 0.7 * torch.sin(angle * 83 - 9 * y) + 0.5 * torch.sin(angle * 160)
-    gain = 1 + 0.16 * band + 0.6 * (y - 0.5).clamp(-0.3, 0.2)
+    gain = 1 + _strand_contrast(look) * band + 0.6 * (y - 0.5).clamp(-0.3, 0.2)
     canvas.colour = (torch.tensor(look.hair, device=y.device) + 0.02) * gain[:, None]
-    canvas.shine = 0.4 + 0.2 * band
+    canvas.shine = _hair_shine(look) * (1 + 0.5 * band)
 
 
 def _paint_bun(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
@@ -299,7 +335,8 @@ def _paint_bag(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
 
 
 def _paint_collar(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
-    canvas.wear(torch.ones_like(canvas.shine), outfit.sock if outfit.collar == "scarf" else outfit.top)
+    scarf = outfit.hat if outfit.hat_kind == "hijab" else outfit.sock
+    canvas.wear(torch.ones_like(canvas.shine), scarf if outfit.collar == "scarf" else outfit.top)
     canvas.shade(torch.ones_like(canvas.shine), 0.94)
 
 

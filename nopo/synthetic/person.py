@@ -119,7 +119,7 @@ def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit) -> Pe
             weights = piece.bones.reshape(-1, NUM_BONES)
             grid_weights[vertex : vertex + count] = weights
             here = slice(face, face + faces)
-            grid_bones[here], grid_corners[here] = strongest_bones(weights, grid_faces(around, along))
+            grid_bones[here], grid_corners[here] = strongest_bones(weights, grid_faces(name))
         vertex, face = vertex + count, face + faces
     surface = torch.cat(points)
     normals = figure.whole.normals(surface)

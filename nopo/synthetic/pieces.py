@@ -47,9 +47,10 @@ def make_pieces(
         pieces["skirt"] = _skirt(
             figure, outfit, joints, trunk, 0.06, outfit.tail, 0.25 * outfit.flare + 0.1, outfit.opening
         )
-    if look.style in ("long", "bob"):
+    veiled = outfit.hat_kind == "hijab"
+    if veiled or look.style in ("long", "bob"):
         pieces["hair"] = _hanging_hair(figure, outfit, look, surface, joints, trunk)
-    if look.style in ("ponytail", "bun"):
+    if look.style in ("ponytail", "bun") and not veiled:
         pieces["bun"] = _bun(look, joints, surface)
     if outfit.hat_kind in ("cap", "brim"):
         pieces["hat"] = _brim(outfit, joints, surface)
@@ -97,6 +98,7 @@ def _skirt(
     fall = (hip + 0.1 - height).clamp_min(0)
     waves = 0.5 + 0.5 * torch.sin(angle * round(7 + 6 * outfit.folds) + 5 * outfit.flare)
     radius = radius + fall * (flare * 0.55 + 0.10 * outfit.folds * (waves - 0.5))
+    radius = radius - 0.025 * (1 - _smooth((top - height) / 0.09))  # it comes out from below the top, without a step
     x, z = trunk.center[0] + radius * torch.sin(angle), trunk.center[1] + radius * torch.cos(angle)
     points = torch.stack([x, height, z], -1)
     leg = _smooth((0.04 - height) / 0.3) * 0.92
@@ -125,14 +127,16 @@ def _hanging_hair(
     top, half = float(scalp[:, 1].max()), float(scalp[:, 0].abs().max())
     behind, middle = float(scalp[:, 2].min()), float(head[2]) - 0.005
     scale = (top - float(head[1])) / 0.153
-    bob = look.style == "bob"
+    veiled = outfit.hat_kind == "hijab"
+    bob = look.style == "bob" and not veiled
     thick = 0.006 + 0.008 * look.volume
-    low = eyes - (0.085 + 0.06 * look.volume if bob else look.length + 0.05) * scale
-    reach = 2.05 + 0.08 * look.volume
+    hanging = 0.16 if veiled else look.length
+    low = eyes - (0.085 + 0.06 * look.volume if bob else hanging + 0.05) * scale
+    reach = 2.35 if veiled else 2.05 + 0.08 * look.volume
     angle = torch.linspace(-reach, reach, around)[:, None].expand(-1, along)
     t = torch.linspace(0, 1, along)[None].expand(around, -1)
     over = 0.3  # share of the rows that lie on the skull
-    start = 1.4 if outfit.hat_kind else 0.35
+    start = 1.4 if outfit.hat_kind and not veiled else 0.35
     polar = start + (math.pi / 2 - start) * (t / over).clamp(0, 1)
     equator = eyes + 0.035 * scale
     fall = ((t - over) / (1 - over)).clamp(0, 1)

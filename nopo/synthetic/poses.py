@@ -1,4 +1,4 @@
-"""Poses of people in photos: stand, walk, sit, arms crossed, hands on hips, waving, free; within joint limits.
+"""Poses of people in photos: stand, walk, sit, arms crossed, hands in pockets, a phone, free; within joint limits.
 
 All angles are written for the left side and mirrored to the right. In the T-pose the left arm lies along +x, so
 lowering it turns about -z, bending the elbow turns about -y, and turning the arm inwards turns about +x.
@@ -18,10 +18,11 @@ from nopo.synthetic.dice import Dice
 
 JOINT = {name: index for index, name in enumerate(JOINT_NAMES)}
 KINDS = (
-    "stand", "contrapposto", "walk", "a_pose", "t_pose", "hips", "crossed", "wave",
-    "arms_up", "hands_front", "pockets", "point", "sit", "squat", "free",
+    "stand", "contrapposto", "walk", "a_pose", "t_pose", "hips", "crossed", "wave", "arms_up",
+    "hands_front", "pockets", "point", "sit", "squat", "free", "clasped", "behind", "phone",
 )  # fmt: skip
-_WEIGHTS = (14, 8, 13, 9, 4, 7, 6, 6, 6, 7, 6, 4, 3, 2, 14)
+_WEIGHTS = (19, 11, 17, 5, 3, 6, 8, 3, 4, 5, 10, 3, 3, 1, 9, 4, 3, 5)
+_ONE_ARMED = ("wave", "point", "phone")
 _FINGERS = ("index", "middle", "pinky", "ring")
 
 Quaternion = tuple[float, float, float, float]
@@ -104,15 +105,16 @@ def sample_pose(dice: Dice, kind: str | None = None) -> Pose:
     _trunk(draft, dice, kind)
     phase = dice.uniform(0, 2 * math.pi)
     stride = dice.uniform(10, 30)
-    other = dice.choose([k for k in ("stand", "hips", "pockets", "free", "hands_front")])
+    other = dice.choose(("stand", "pockets", "hips", "free", "hands_front"), (4, 3, 1, 1, 1))
+    one_armed = kind in _ONE_ARMED or (kind in ("pockets", "hips") and dice.chance(0.4))
     raised = dice.chance(0.5)
     for left in (True, False):
         swing = math.sin(phase if left else phase + math.pi)
         lift = math.cos(phase if left else phase + math.pi)
         _leg(draft, dice, left, kind, swing, lift, stride)
         arm = kind
-        if kind in ("wave", "point") and left != raised:
-            arm = other  # one-armed gestures: the other arm does something else
+        if one_armed and left != raised:
+            arm = other
         _arm(draft, dice, left, arm, swing, stride)
         _hand(draft, dice, left, kind)
     draft.turn("jaw", (_X, max(0.0, dice.normal(3))))
@@ -221,8 +223,17 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
         down, forward = dice.normal(5, 70), dice.uniform(5, 35)
         inward, elbow = dice.uniform(25, 65), dice.uniform(45, 110)
     elif kind == "pockets":
-        down, forward = dice.normal(4, 66), dice.normal(4, -8)
-        inward, elbow = dice.normal(8, 55), dice.normal(8, 42)
+        down, forward = dice.normal(4, 62), dice.normal(5, -20)
+        inward, elbow = dice.normal(8, 34), dice.normal(8, 66)
+    elif kind == "clasped":
+        down, forward = dice.normal(3, 74), dice.normal(4, 18)
+        inward, elbow = dice.normal(5, 62), dice.normal(8, 58)
+    elif kind == "behind":
+        down, forward = dice.normal(3, 69), dice.normal(4, -33)
+        inward, elbow = dice.normal(6, 80), dice.normal(7, 63)
+    elif kind == "phone":
+        down, forward = dice.normal(4, 70), dice.normal(6, 10)
+        inward, elbow = dice.normal(10, 28), dice.normal(12, 108)
     elif kind == "point":
         down, forward = dice.uniform(-15, 35), dice.uniform(20, 80)
         elbow = dice.uniform(0, 25)

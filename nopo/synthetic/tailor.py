@@ -216,7 +216,7 @@ def _pad_head(
     uneven = 1 + (0.35 if look.style == "tousled" else 0.1) * waves
     crown = edge(hat_cover(outfit, reference), 0.012)
     depth_map = depth * rise * uneven * hair * (1 - crown)
-    tall = {"": 0.0, "beanie": 0.014, "cap": 0.014, "brim": 0.02}[outfit.hat_kind]
+    tall = {"": 0.0, "beanie": 0.014, "cap": 0.014, "brim": 0.02, "hijab": 0.011}[outfit.hat_kind]
     if outfit.hat_kind == "beanie":
         tall_map = tall + 0.03 * ((reference[:, 1] - 0.69) / 0.03).clamp(0, 1)
     elif outfit.hat_kind == "brim":
@@ -225,6 +225,6 @@ def _pad_head(
         tall_map = torch.full_like(crown, tall)
     depth_map = depth_map + tall_map * crown
     push = unit(radial + zone.normals) * depth_map[:, None]
-    if look.style in ("bob", "long") or outfit.hat_kind == "beanie":  # hair and wool press the ears to the head
+    if look.style in ("bob", "long") or outfit.hat_kind in ("beanie", "hijab"):  # they press the ears
         push[:, 0] -= reference[:, 0].sign() * 0.012 * zone.ears
     surface[zone.index] += push

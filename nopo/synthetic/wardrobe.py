@@ -38,6 +38,7 @@ class Look:
     beard: float  # 0 none to 1 full
     moustache: float
     lips: RGB
+    smile: float  # 0 none to 1 with teeth
     makeup: float
     brow: float  # darkness
     brow_height: float
@@ -70,6 +71,7 @@ class Outfit:
     sleeve_ease: float
     opening: float  # half width of an open front, metres; 0 closed
     placket: str  # "", "buttons", "zip"
+    lapels: bool
     tail: float  # y where a coat or a long top ends below the hem; equal to the hem if none
     kind: str  # of the bottom: "trousers", "shorts", "leggings", "skirt", "dress"
     leg_hem: float  # y
@@ -85,7 +87,8 @@ class Outfit:
     sock_top: float
     belt: bool
     bag_kind: str  # "", "strap", "backpack", "shoulder"
-    hat_kind: str  # "", "beanie", "cap", "brim"
+    hat_kind: str  # "", "beanie", "cap", "brim", "hijab"
+    back_pockets: bool
     print_kind: str  # "", "box", "disc", "rows", "ring"
     print_place: tuple[float, float, float, float]  # x, y, half width, half height
     print_back: bool
@@ -137,8 +140,9 @@ def sample_look(dice: Dice, female: float, age_years: float) -> Look:
         beard=dice.choose((0.25, 0.6, 0.95)) if bearded else 0.0,
         moustache=1.0 if bearded or (not woman and age_years > 20 and dice.chance(0.05)) else 0.0,
         lips=lips if red_lips else _scaled(skin, 0.92, 0.66, 0.68),
+        smile=dice.uniform(0.2, 1) if dice.chance(0.45) else 0.0,
         makeup=dice.uniform(0.2, 1) if woman and not child and dice.chance(0.5) else 0.0,
-        brow=dice.uniform(0.55, 0.95),
+        brow=dice.uniform(0.65, 1.0),
         brow_height=dice.normal(0.0015),
         iris=dice.choose(((0.25, 0.14, 0.07), (0.16, 0.09, 0.05), (0.35, 0.5, 0.65), (0.3, 0.42, 0.28))),
         gaze=dice.normal(0.002),
@@ -198,10 +202,13 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
               "sweater": dice.choose(("", "", "turtle"))}.get(top, "scarf" if dice.chance(0.04) else "")  # fmt: skip
     vee = dice.uniform(0.04, 0.16) if (top in ("tee", "blouse", "sweater") and dice.chance(0.3)) else 0.0
     if top == "blazer" or (collar == "shirt" and dice.chance(0.5)):
-        vee = dice.uniform(0.08, 0.2)
+        vee = dice.uniform(0.1, 0.2)
     neck = dice.uniform(0.0, 0.035) + (dice.uniform(0, 0.06) if woman else 0.0)
     if collar:  # what has a collar is cut close to the neck
         neck = -0.02 if collar == "turtle" else dice.uniform(-0.01, 0.005)
+    hat_kind = "hijab" if woman and dice.chance(0.06) else dice.choose(("", "beanie", "cap", "brim"), (86, 5, 6, 3))
+    if hat_kind == "hijab":
+        collar, vee, sleeve = "scarf", 0.0, max(sleeve, dice.choose((0.55, 0.665)))
     fit = dice.choose((dice.uniform(0, 0.4), dice.uniform(0.5, 1), dice.uniform(1, 1.6)), (4, 5, 2))
     fit = 0.0 if kind == "leggings" else fit
     return Outfit(
@@ -223,6 +230,7 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         sleeve_ease=dice.uniform(0.01, 0.03) if heavy else dice.uniform(0.004, 0.028),
         opening=opening,
         placket=dice.choose(("buttons", "zip")) if layered or top in ("shirt", "hoodie", "polo") else "",
+        lapels=top == "blazer" or (top == "coat" and collar == "shirt"),
         tail=tail,
         kind=kind,
         leg_hem=legs,
@@ -238,7 +246,8 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         sock_top=dice.choose((-2.0, dice.uniform(-0.88, -0.8), dice.uniform(-0.8, -0.55)), (3, 4, 2)),
         belt=dice.chance(0.25),
         bag_kind=dice.choose(("", "strap", "backpack", "shoulder"), (82, 5, 7, 6)),
-        hat_kind=dice.choose(("", "beanie", "cap", "brim"), (86, 5, 6, 3)),
+        hat_kind=hat_kind,
+        back_pockets=dice.chance(0.6),
         print_kind=dice.choose(("", "box", "disc", "rows", "ring"), (58, 12, 8, 14, 8)) if not layered else "",
         print_place=(dice.choose((0.0, dice.uniform(-0.07, 0.07))), dice.uniform(0.17, 0.31),
                      dice.uniform(0.02, 0.11), dice.uniform(0.02, 0.09)),  # fmt: skip

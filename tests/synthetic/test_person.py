@@ -60,6 +60,18 @@ def test_unworn_pieces_have_no_surface():
     assert (skirt - skirt[0]).abs().max() == 0
 
 
+def test_skirts_and_brims_face_outwards():
+    figure = load_figure()
+    for name in ("skirt", "hat"):
+        worn = (figure.piece == PIECES.index(name)).nonzero()[:, 0]
+        person = next(p for p in people(80) if (p.surface[worn] - p.surface[worn[0]]).abs().max() > 0)
+        if name == "skirt":
+            away = person.surface[worn] * torch.tensor([1.0, 0, 1])
+            assert ((away * person.normals[worn]).sum(-1) > 0).float().mean() > 0.85
+        else:
+            assert person.normals[worn, 1].mean() > 0.2
+
+
 def test_a_skirt_follows_both_legs():
     figure = load_figure()
     person = next(p for p in people(60) if p.outfit.kind in ("skirt", "dress"))

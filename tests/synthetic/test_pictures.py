@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from nopo.synthetic.cover import hair_cover, top_cover
+from nopo.synthetic.cover import hair_cover, hat_cover, top_cover
 from nopo.synthetic.dice import Dice
 from nopo.synthetic.fabrics import PATTERNS, fabric_colour, sample_colour, sample_fabric
 from nopo.synthetic.figure import PIECES, load_figure
@@ -41,8 +41,8 @@ def test_clothes_are_not_all_dark():
 
 def test_faces_have_eyes_brows_and_a_mouth():
     figure = load_figure()
-    everybody = (sample_person(figure, Dice(seed)) for seed in range(50))
-    bare = (p for p in everybody if not p.look.glasses and not p.look.beard)
+    everybody = (sample_person(figure, Dice(seed)) for seed in range(80))
+    bare = (p for p in everybody if not p.look.glasses and not p.look.beard and not p.look.smile)
     person = next(p for p in bare if sum(p.look.skin) > 1.8 and sum(p.look.hair) < 1)
     eye = PIECES.index("eyes")
     place = torch.tensor([[0.031 + person.look.gaze, 0.599, 0.165], [0.0315, 0.62, 0.15], [0.0, 0.527, 0.184],
@@ -51,6 +51,17 @@ def test_faces_have_eyes_brows_and_a_mouth():
     pupil, brow, lip, forehead = colour
     assert pupil.max() < 0.3 and brow.mean() < forehead.mean() - 0.15
     assert lip[0] - lip[1] > forehead[0] - forehead[1]  # lips are redder than skin
+
+
+def test_smiles_show_teeth_and_hijabs_leave_the_face_free():
+    everybody = [sample_person(load_figure(), Dice(seed)) for seed in range(60)]
+    smiling = next(p for p in everybody if p.look.smile > 0.8)
+    teeth = paint(smiling.look, smiling.outfit, torch.tensor([[0.0, 0.5295, 0.18]]), torch.tensor([0]), 0.0005).colour
+    assert teeth.min() > 0.75
+    veiled = next(p for p in everybody if p.outfit.hat_kind == "hijab").outfit
+    nose, crown, ear, nape = hat_cover(veiled, torch.tensor([[0, 0.57, 0.19], [0, 0.7, 0.06], [0.08, 0.58, 0.06],
+                                                             [0, 0.5, -0.02]]))  # fmt: skip
+    assert nose < 0 < min(crown, ear, nape)
 
 
 def test_a_round_neckline_frees_the_face_and_covers_the_chest():

@@ -51,6 +51,9 @@ def test_kinds_look_like_their_names():
     assert mean(p["left_knee"][2] - p["left_hip"][2] for p in many("sit")) > 0.25
     assert mean(p["left_wrist"][0] for p in many("crossed")) < 0.08  # the left hand crosses to the right
     assert all((p["left_wrist"] - p["left_hip"]).norm() < 0.35 for p in many("hips"))
+    assert all(p["left_wrist"][2] > p["pelvis"][2] + 0.1 for p in many("clasped"))
+    assert all(p["left_wrist"][2] < p["pelvis"][2] - 0.05 for p in many("behind"))
+    assert mean((p["left_wrist"] - p["left_hip"]).norm() for p in many("pockets")) < 0.35
     spread = [float((p["left_ankle"][2] - p["right_ankle"][2]).abs()) for p in many("walk")]
     assert max(spread) > 0.35
 
