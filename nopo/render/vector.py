@@ -150,6 +150,7 @@ class _Drawing:
     def __init__(self, scene: _Scene, settings: Settings, buffers: _Buffers) -> None:
         self.scene, self.settings, self.buffers = scene, settings, buffers
         self.parts = settings.threads
+        self.whole_lists: dict[int, _Lists] = {}
         count = len(scene.means)
         self.edges = [count * part // self.parts // _LEAST * _LEAST for part in range(self.parts)] + [count]
         self.records = buffers.array("records", (count, 16), np.float32)
@@ -176,6 +177,9 @@ class _Drawing:
 
     def lists(self, part: int) -> Iterator[_Lists]:
         """The lists of a worker's tiles, some at a time, so that they fit into memory; valid until the next."""
+        if part in self.whole_lists:
+            yield self.whole_lists[part]
+            return
         rows = range(part, self.tiles[0], self.parts)
         while rows:
             counts = self.counts[rows.start : rows.stop : rows.step]
@@ -188,7 +192,10 @@ class _Drawing:
             mine = slice(chosen.start, chosen.stop, chosen.step)
             places[mine], steps[mine] = edges[:-1].reshape(fitting, -1), 1
             fill_lists(self.order, self.spans, places, steps, entries)
-            yield _Lists(chosen, edges, entries)
+            lists = _Lists(chosen, edges, entries)
+            if len(chosen) == len(range(part, self.tiles[0], self.parts)):
+                self.whole_lists[part] = lists  # the way back takes them again
+            yield lists
 
     def _project(self, part: int) -> None:
         s = self.scene

@@ -113,6 +113,7 @@ def _blend_tile_grad(
     for i in range(len(entries)):
         if i + AHEAD < len(entries):
             fetch(records, splat_of(entries[i + AHEAD]) * 16)
+            fetch(sums, splat_of(entries[i + AHEAD]) * sums.shape[1])
         g = splat_of(entries[i])
         remaining = mask_of(entries[i]) & still_open
         if remaining == _NONE:
