@@ -7,8 +7,8 @@ SMPL-X joint names and no rest rotations, so that any SMPL-X motion fits its nod
 from __future__ import annotations
 
 import io
-import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +25,6 @@ from nopo.export.texture import bake_texture
 from nopo.motion import Motion, Pose
 from nopo.progress import Progress, silent
 from nopo.rotations import axis_angle_to_quaternion
-
-LOGGER = logging.getLogger(__name__)
 
 TEXTURE_SIZE = 1024
 JPEG_QUALITY = 95
@@ -183,7 +181,8 @@ def _add_motion(document: Document, motion: Motion, rest_joints: Tensor, pose: P
     away = 2 * torch.minimum((quats - still).norm(dim=-1), (quats + still).norm(dim=-1))  # [T, 55] radians
     tracks = [(j, "rotation", quats[:, j]) for j in (away > STILL_RAD).any(0).nonzero()[:, 0].tolist()]
     tracks.append((0, "translation", rest_joints[0] + transl))
-    samplers, channels = [], []
+    samplers: list[dict[str, Any]] = []
+    channels: list[dict[str, Any]] = []
     for joint, what, values in tracks:
         output = document.add_array(values.contiguous().numpy())
         channels.append({"sampler": len(samplers), "target": {"node": joint, "path": what}})

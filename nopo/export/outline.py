@@ -9,18 +9,15 @@ little. Navel and toes, which clothes hide, are evened out before.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from nopo.body.skeleton import JOINT_NAMES, NUM_JOINTS
+from nopo.export.fairing import edges_of, fair, neighbour_mean
 from nopo.export.mesh import SkinnedMesh
 from nopo.gaussians import Gaussians
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 LOWEST_M, HIGHEST_M = -0.03, 0.08
 """How far a vertex may go."""
@@ -47,9 +44,6 @@ SPREAD_M = 0.01
 
 LEAST_TRUST = 1e-3
 """Of a vertex without Gaussians: it follows its neighbours, or else stays."""
-
-COTANGENTS = (0.05, 5.0)
-"""Slivers are taken for triangles of healthier angles."""
 
 _LIMBS = {
     "head": ("head", "neck", "jaw", "eye"),
@@ -93,7 +87,7 @@ def follow_outline(mesh: SkinnedMesh, rest_joints: Tensor, cloud: Gaussians, clo
     )
     low, high = _limits(mesh, directions, rest_joints)
     wanted = heights.clamp(low, high)[:, None]
-    smooth = _fair(mesh, wanted, trust + LEAST_TRUST, SPREAD_M)[:, 0].clamp(low, high)
+    smooth = fair(mesh, wanted, trust + LEAST_TRUST, SPREAD_M)[:, 0].clamp(low, high)
     return replace(mesh, vertices=mesh.vertices + smooth[:, None] * directions)
 
 
@@ -101,7 +95,7 @@ def _evened(mesh: SkinnedMesh) -> SkinnedMesh:
     """The mesh without the detail that clothes and shoes hide; head and hands keep theirs."""
     limbs = limb_weights(mesh.joint_weights)  # [V, 8]
     bare = limbs[:, [1, 4, 5]].sum(1).clamp(max=1)
-    even = _fair(mesh, mesh.vertices, 1 + 1000 * bare**2, EVENED_M, order=2)
+    even = fair(mesh, mesh.vertices, 1 + 1000 * bare**2, EVENED_M, order=2)
     return replace(mesh, vertices=torch.lerp(even, mesh.vertices, bare[:, None]))  # or lips would part
 
 
@@ -113,25 +107,10 @@ def _feet(mesh: SkinnedMesh) -> Tensor:
 
 def _smooth_directions(mesh: SkinnedMesh, rounds: int = 6) -> Tensor:
     """[V, 3] unit normals without the surface's detail, so that neighbours do not cross."""
-    directions, edges = mesh.normals, _edges(mesh.faces)
+    directions, edges = mesh.normals, edges_of(mesh.faces)
     for _ in range(rounds):
-        directions = torch.nn.functional.normalize(directions + 2 * _neighbour_mean(directions, edges), dim=-1)
+        directions = torch.nn.functional.normalize(directions + 2 * neighbour_mean(directions, edges), dim=-1)
     return directions
-
-
-def _neighbour_mean(values: Tensor, edges: tuple[Tensor, Tensor]) -> Tensor:
-    """The mean of each vertex's neighbours: [V, C] -> [V, C]."""
-    start, end = edges
-    degree = torch.bincount(start, minlength=len(values)).clamp_min(1)[:, None]
-    return torch.zeros_like(values).index_add_(0, start, values[end]) / degree
-
-
-def _edges(faces: Tensor) -> tuple[Tensor, Tensor]:
-    """Both ends of every edge, in both directions."""
-    count = int(faces.max()) + 1
-    start, end = faces.flatten(), faces.roll(-1, 1).flatten()
-    keys = torch.cat([start * count + end, end * count + start]).unique()
-    return keys // count, keys % count
 
 
 def _heights(
@@ -172,7 +151,7 @@ def _limits(mesh: SkinnedMesh, directions: Tensor, rest_joints: Tensor) -> tuple
     for name, share in shares.items():
         high = high + share.clamp(0, 1) * (FINE_M[name] - HIGHEST_M)
     high = torch.minimum(high.clamp_min(0), _clearance(mesh, directions))
-    high = _fair(mesh, high[:, None], torch.ones_like(high), SPREAD_M)[:, 0]
+    high = fair(mesh, high[:, None], torch.ones_like(high), SPREAD_M)[:, 0]
     return torch.maximum(-high, torch.full_like(high, LOWEST_M)), high
 
 
@@ -188,47 +167,3 @@ def _clearance(mesh: SkinnedMesh, directions: Tensor) -> Tensor:
         blocked = facing & (torch.from_numpy(distance) < 0.6 * height)
         free[blocked] = float(height) / 2
     return free.clamp_min(0.002)
-
-
-def _fair(mesh: SkinnedMesh, values: Tensor, trust: Tensor, reach_m: float, order: int = 1) -> Tensor:
-    """The smooth functions on the surface that are nearest to some values.
-
-    They minimise the integral of `trust |f - values|² + reach² |grad f|²` (order 1, a membrane) or of
-    `trust |f - values|² + reach⁴ |laplace f|²` (order 2, a thin plate, which shrinks nothing), so they do not depend on
-    how finely a place is cut into triangles.
-
-    Args:
-        mesh: the surface.
-        values: [V, C] at its vertices.
-        trust: [V] weights.
-        reach_m: how far a value spreads where the trust is 1, metres.
-        order: 1 or 2.
-
-    Returns:
-        [V, C].
-    """
-    from scipy.sparse import diags
-    from scipy.sparse.linalg import factorized
-
-    mass, laplacian = _laplacian(mesh)
-    pull = trust.double().numpy() * mass
-    bending = laplacian if order == 1 else laplacian @ diags(1 / mass) @ laplacian
-    solve = factorized((diags(pull) + reach_m ** (2 * order) * bending).tocsc())
-    columns = [solve(pull * column) for column in values.double().numpy().T]
-    return torch.from_numpy(np.stack(columns, 1)).float()
-
-
-def _laplacian(mesh: SkinnedMesh) -> tuple[np.ndarray, csr_matrix]:
-    """Areas [V] in square metres and the cotangent Laplacian [V, V] (Meyer et al. 2003); the sum of a row is zero."""
-    from scipy.sparse import coo_matrix, diags
-
-    count = len(mesh.vertices)
-    corners = mesh.vertices.double()[mesh.faces]  # [F, 3, 3]
-    there, back = corners.roll(-1, 1) - corners, corners.roll(1, 1) - corners
-    double_area = torch.linalg.cross(there, back).norm(dim=-1).clamp_min(1e-12)  # [F, 3] three times the same
-    mass = np.bincount(mesh.faces.flatten().numpy(), (double_area / 6).flatten().numpy(), count)
-    half_cotangents = ((there * back).sum(-1) / double_area).clamp(*COTANGENTS) / 2  # [F, 3] of each corner
-    start, end = mesh.faces.roll(-1, 1).flatten().numpy(), mesh.faces.roll(1, 1).flatten().numpy()  # opposite edges
-    edges = coo_matrix((half_cotangents.flatten().numpy(), (start, end)), shape=(count, count)).tocsr()
-    edges = edges + edges.T
-    return np.maximum(mass, 1e-9), diags(np.asarray(edges.sum(1)).ravel()) - edges

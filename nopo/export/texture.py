@@ -67,7 +67,7 @@ def bake_texture(
     shares = atlas.barycentric[covered]
 
     def sample(values: Tensor) -> Tensor:
-        return sum(shares[:, k, None] * values[corners[:, k]] for k in range(3))
+        return torch.einsum("pk,pkc->pc", shares, values[corners])
 
     normals = torch.nn.functional.normalize(sample(mesh.normals), dim=-1)
     texels = _Texels(sample(mesh.vertices), normals, sample(limb_weights(mesh.joint_weights)))
@@ -92,15 +92,20 @@ def _colours(texels: _Texels, cloud: Gaussians, cloud_limbs: Tensor, progress: P
     cells, cell_of = _cells(texels.positions)
     tree = cKDTree(cloud.means.numpy())
     _, nearest = tree.query(cells.numpy(), k=np.arange(1, neighbours + 1), workers=-1)  # [C, 16]
-    cloud_arrays = (cloud.means, cloud.covars, cloud.opacities, _face_on(cloud, texels), cloud_limbs)
-    arrays = [tensor.float().contiguous().numpy() for tensor in cloud_arrays]
+    means, covars, opacities, rgb, limbs = (
+        tensor.float().contiguous().numpy()
+        for tensor in (cloud.means, cloud.covars, cloud.opacities, _face_on(cloud, texels), cloud_limbs)
+    )
     colours = np.empty((count, 3), np.float32)
     starts = range(0, count, CHUNK)
     for done, start in enumerate(starts):
         progress("texture", done, len(starts))
         part = slice(start, start + CHUNK)
-        points = [tensor[part].numpy() for tensor in (texels.positions, texels.normals, texels.limbs)]
-        look_down(*points, nearest[cell_of[part].numpy()], *arrays, TOP_M, BOTTOM_M, BLUR_M, colours[part])
+        look_down(
+            texels.positions[part].numpy(), texels.normals[part].numpy(), texels.limbs[part].numpy(),
+            nearest[cell_of[part].numpy()], means, covars, opacities, rgb, limbs,
+            TOP_M, BOTTOM_M, BLUR_M, colours[part],
+        )  # fmt: skip
     progress("texture", len(starts), len(starts))
     return torch.from_numpy(colours)
 
