@@ -77,7 +77,8 @@ def _ffmpeg(arguments: Sequence[str]) -> Iterator[IO[bytes]]:
             if encoder.wait(_FLUSH_SECONDS) != 0:
                 raise ExportError(f"The video encoder failed: {_last_line(log)}.")
         except BrokenPipeError as error:
-            encoder.wait(_FLUSH_SECONDS)  # so that all it said is in the log
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                encoder.wait(5)  # so that all it said is in the log
             raise ExportError(f"The video encoder stopped: {_last_line(log)}.") from error
         except subprocess.TimeoutExpired as error:
             raise ExportError("The video encoder did not finish; try a smaller video.") from error
