@@ -58,8 +58,8 @@ FORMATS: dict[str, Format] = {
             "compressed-ply", ".compressed.ply", "Compressed Gaussians (.ply)", "Opens in SuperSplat and PlayCanvas."
         ),
         _still("splat", ".splat", "Splat (.splat)", "Opens in web viewers; small, colours without reflections."),
-        _still("spz", ".spz", "SPZ (.spz)", "Opens in Spark, Niantic's and Blender's splat tools; very small."),
-        _still("sog", ".sog", "SOG (.sog)", "Opens in SuperSplat and PlayCanvas; the smallest."),
+        _still("spz", ".spz", "SPZ (.spz)", "Opens in Spark, Niantic's and Blender's splat tools; the smallest."),
+        _still("sog", ".sog", "SOG (.sog)", "Opens in SuperSplat and PlayCanvas; very small."),
         Format(
             "rigged",
             ".zip",

@@ -49,12 +49,15 @@ class Splats:
 
 
 def visible_index(gaussians: Gaussians) -> Tensor:
-    """Indices of the Gaussians that can be seen.
+    """Indices of the Gaussians that can be seen: opaque enough, and numbers throughout.
 
     Raises:
         ExportError: there are none.
     """
-    index = torch.nonzero(gaussians.opacities >= FAINTEST).squeeze(1)
+    visible = gaussians.opacities >= FAINTEST
+    for values in (gaussians.means, gaussians.covars, gaussians.sh):
+        visible &= torch.isfinite(values).flatten(1).all(1)
+    index = torch.nonzero(visible).squeeze(1)
     if len(index) == 0:
         raise ExportError("The avatar has nothing that can be seen; make it again from other photos.")
     return index

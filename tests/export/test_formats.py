@@ -120,6 +120,16 @@ def test_wrong_input_is_one_sentence(tmp_path, told, saved_avatar, words, senten
     assert list(tmp_path.iterdir()) == [nothing]
 
 
+def test_a_checkpoint_is_converted(tmp_path, told, model):
+    from nopo.encode.checkpoint import load_network
+
+    out = tmp_path / "converted.safetensors"
+    assert told(model, "-o", out) == (0, "")
+    assert load_network(out).config == load_network(model).config
+    status, said = told(out, out)
+    assert status == 2 and "is the checkpoint itself" in said
+
+
 def test_list(told):
     status, said = told("--list")
     assert status == 0 and all(key in said for key in FORMATS)

@@ -69,6 +69,17 @@ def test_opaque_and_flat_gaussians_stay_finite(tmp_path, person):
     assert read_ply(path).opacities.min() > 0.999
 
 
+def test_what_is_not_a_number_is_left_out(tmp_path, person):
+    g = person.gaussians
+    broken = {name: getattr(g, name).clone() for name in ("means", "covars", "sh")}
+    for row, values in enumerate(broken.values(), start=20):
+        values[row].flatten()[1] = float("nan")
+    path = export(replace(person, gaussians=replace(g, **broken)), tmp_path / "person.ply")
+    read = read_ply(path)
+    assert len(read.means) == len(g) - 7 - 3
+    assert all(np.isfinite(values).all() for values in (read.means, read.covars, read.rgb, read.rest))
+
+
 def test_splat(tmp_path, person, seen):
     read = read_splat(export(person, tmp_path / "person.splat"))
     cover = np.sort(np.sqrt(np.linalg.eigvalsh(read.covars).clip(0)), 1)[:, 1:].prod(1) * read.opacities
