@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 
 
@@ -22,14 +22,15 @@ def _pool(process: int) -> ThreadPoolExecutor:
 
 
 def run_parts(work: Callable[[int], None], parts: int) -> None:
-    """Call `work(0)` to `work(parts - 1)`, side by side, and wait for all; a single part stays in the calling thread.
+    """Call `work(0)` to `work(parts - 1)`, side by side, the first in the calling thread, and wait for all.
 
     The kernels release the interpreter's lock. numba's own threads are not used: their work queue aborts the
     process when two Python threads start kernels at once, as a web page does.
     """
-    if parts == 1:
+    others = [_pool(os.getpid()).submit(work, part) for part in range(1, parts)]
+    try:
         work(0)
-        return
-    futures = [_pool(os.getpid()).submit(work, part) for part in range(parts)]
-    for future in futures:
-        future.result()
+    finally:
+        wait(others)  # they write to the caller's memory
+    for other in others:
+        other.result()
