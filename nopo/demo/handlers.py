@@ -103,7 +103,10 @@ class Handlers:
     def cut_again(self, matting: str, request: gr.Request) -> tuple[Any, ...]:
         """Cut the opened photo out by another matting model: cut-outs, what to do next, title, canvas."""
         visit, shot, number = self._opened(request)
-        return self._mended(visit, Desk(visit.new_file).make(shot.photo, number, _matting(matting)))
+        mended = Desk(visit.new_file).make(shot.photo, number, _matting(matting))
+        if mended.problem and not shot.problem:
+            raise gr.Error(mended.problem, title="The cut-out stays as it was", print_exception=False)
+        return self._mended(visit, mended)
 
     def use_mask(self, mask: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Take a picture as the mask of the opened photo; outputs as of `cut_again`."""

@@ -19,19 +19,23 @@ from nopo.demo.wire import wire
 from nopo.export.formats import FORMATS
 from nopo.motions import names
 from nopo.pipeline import Pipeline
+from nopo.preprocess.matte import CHOICES, SHIPPED, is_present
 from nopo.views import MAX_VIEWS
 
 QUEUE = 24
 CACHE_CHECKED_EVERY_S, CACHE_KEPT_S = 600, 3600
 PREVIEWS = Path(__file__).with_name("previews")
-MATTING = [
-    ("best that is here", "auto"),
-    ("U²-Net, small and quick", "u2netp"),
-    ("U²-Net for people", "u2net_human_seg"),
-    ("IS-Net", "isnet-general-use"),
-    ("BiRefNet portrait, slow and fine", "birefnet-portrait"),
-    ("none: photos are cut out", "none"),
-]
+MATTING_WORDS = {
+    "auto": "the best that is here",
+    "birefnet-portrait": "BiRefNet portrait, slow and fine",
+    "isnet-general-use": "IS-Net",
+    "u2net_human_seg": "U²-Net for people",
+    SHIPPED: "U²-Net, small and quick",
+    "none": "none: photos are cut out",
+}
+TOO_LARGE_TO_FETCH = "birefnet-portrait"
+"""Nearly a gigabyte, and as slow as it is large: only where the owner has put it."""
+
 FRAMING_WORDS = {"whole": "whole body", "half": "upper body", "head": "head"}
 
 
@@ -114,6 +118,12 @@ def build(pipeline: Pipeline) -> gr.Blocks:
     return page
 
 
+def _matting() -> list[tuple[str, str]]:
+    """Matting models to choose from, and what to call them."""
+    offered = [name for name in CHOICES if name != TOO_LARGE_TO_FETCH or is_present(name)]
+    return [(MATTING_WORDS[name], name) for name in offered]
+
+
 def _photos() -> dict[str, Any]:
     gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body. One from the front works best."))
     photos = gr.Gallery(
@@ -140,7 +150,7 @@ def _mattes() -> dict[str, Any]:
     with gr.Column(visible=False, elem_id="fix") as fix:
         title = gr.Markdown("### Photo", elem_id="fix-title")
         canvas = brush()
-        matting = gr.Dropdown(MATTING[:-1], value="auto", label="Or cut out again by", elem_id="fix-matting")
+        matting = gr.Dropdown(_matting()[:-1], value="auto", label="Or cut out again by", elem_id="fix-matting")
         with gr.Row():
             mask = gr.UploadButton("Upload a mask", size="sm", file_types=["image"], elem_id="mask", min_width=110)
             drop = gr.Button("Remove this photo", size="sm", elem_id="drop", min_width=110)
@@ -164,8 +174,8 @@ def _model(shelf: Shelf) -> dict[str, Any]:
         model = gr.Radio([card.name for card in cards], value=cards[0].name, label="Model", elem_id="model")
         about_model = gr.Markdown(about(cards[0]), elem_id="about-model")
         matting = gr.Dropdown(
-            MATTING, value="auto", label="Cut-outs by", elem_id="matting",
-            info="All but the small one are downloaded when they are first used.",
+            _matting(), value="auto", label="Cut-outs by", elem_id="matting",
+            info="Some are downloaded when they are first used, which takes a minute.",
         )  # fmt: skip
     return {"model": model, "about_model": about_model, "matting": matting}
 

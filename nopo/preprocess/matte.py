@@ -92,10 +92,12 @@ def whole_matte(photo: Photo, model: str = "auto") -> np.ndarray:
 
 def best_present() -> str:
     """The best matting model whose file is already on this machine."""
-    for name in MODELS:
-        if name == SHIPPED or _session_class(name).resolve_existing(f"{name}.onnx"):
-            return name
-    return SHIPPED
+    return next(name for name in MODELS if is_present(name))
+
+
+def is_present(name: str) -> bool:
+    """Whether the file of one of `MODELS` is on this machine; the shipped one's always is."""
+    return name == SHIPPED or bool(_session_class(name).resolve_existing(f"{name}.onnx"))
 
 
 def largest_person(full: np.ndarray) -> np.ndarray:
@@ -196,7 +198,7 @@ def load_session(model: str) -> Any:
     try:
         return session_class(model, options)
     except OSError as error:  # no network: pooch's errors and requests' are OSErrors
-        raise MatteError(f"The matting model {model} could not be downloaded; use --matte {SHIPPED}.") from error
+        raise MatteError(f"The matting model {model} could not be downloaded; choose {SHIPPED}.") from error
 
 
 @cache
