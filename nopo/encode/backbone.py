@@ -23,12 +23,14 @@ class Features:
         image: token features of the hooked layers, each [B·V, h·w, C].
         stem: the stem's maps at 1/4 and 1/8, [B·V, C, H/4, W/4] and [B·V, C, H/8, W/8]; empty without stem skips.
         facing: the direction that each person seems to face, [B·V, 2] (see `Facing`), if the config asks for it.
+        head: log odds of where the head is, [B·V, H/8, W/8], if it does.
     """
 
     template: list[Tensor]
     image: list[Tensor]
     stem: list[Tensor]
     facing: Tensor | None = None
+    head: Tensor | None = None
 
 
 class Patchify(nn.Module):
@@ -83,7 +85,8 @@ class Backbone(nn.Module):
             EncoderBlock(config.encoder_width, config.mlp_ratio) for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
-        self.facing = Facing(config.encoder_width) if config.facing else None
+        channels = config.facing
+        self.facing = None if channels is None else Facing(config.input_channels, channels, config.encoder_width)
         self.template_tokens = nn.Parameter(torch.empty(config.template_tokens, config.encoder_width))
         nn.init.normal_(self.template_tokens)
         self.to_decoder = nn.Linear(config.encoder_width, config.decoder_width)
@@ -107,9 +110,13 @@ class Backbone(nn.Module):
         for block in self.encoder:
             image = block(image, image_rotary)
         image = self.encoder_norm(image)
-        facing = None
+        facing = head = None
         if self.facing is not None:
-            image, facing = self.facing(image, told_facing)
+            facing, head = self.facing.ask(images.flatten(0, 1))
+            known = facing.detach()  # it learns from the truth alone
+            if told_facing is not None:
+                known = torch.where(told_facing.isnan(), known, told_facing)
+            image = self.facing.tell(image, known)
         template = self.template_tokens.expand(b, -1, -1)  # [B, m, C]
 
         # The heads' feature 0 is the encoder's output: normalised for the photos, the raw embedding for the template.
@@ -126,7 +133,7 @@ class Backbone(nn.Module):
             images_.append(image)
         templates[-1], images_[-1] = self.decoder_norm(template), self.decoder_norm(image)
         hooks = self.config.hooks
-        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], stem, facing)
+        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], stem, facing, head)
 
 
 def _all_views(memory: Tensor, views: int) -> Tensor:

@@ -61,8 +61,8 @@ class ModelConfig:
     """The pyramid's 1/4 and 1/8 features enter the image heads' two finest levels."""
     mask_input: bool = False
     """The matte is a fourth input channel."""
-    facing: bool = False
-    """Ask which way the person faces in each photo, and tell the layers after the encoder (see `facing`)."""
+    facing: tuple[int, int, int] | None = None
+    """Channels of the network that finds which way the person faces; the layers after the encoder are told."""
 
     # Gaussians
     splats: Literal["learned", "tangent"] = "learned"
@@ -147,7 +147,7 @@ class ModelConfig:
             stem=(16, 32, 64),
             stem_skips=True,
             mask_input=True,
-            facing=True,
+            facing=(16, 32, 64),
             splats="tangent",
             sh_degree=0,
             image_colour=1.0,

@@ -1,50 +1,87 @@
 """Which way the person in each photo faces: a back looks much like a front, so it is asked outright and told onwards.
 
-Without this the network takes every photo for a front: the error of a wrong guess is the same for all pixels, and no
-single pixel shows the answer. The head is our own addition (the original has none); docs/OPEN_MODEL.md measures it.
+Without this the network takes every photo for a front: only the few pixels of the head show the answer, and what they
+are worth all over the body is found out last. So a small convolutional network of its own is taught first where the
+head is, then what it says, and its answer reaches every token. Our own addition (the original has none);
+docs/OPEN_MODEL.md measures it.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+CELL = 8
+"""Pixels on a side of one cell of the map in which the head is looked for."""
+
+GROUPS = 8
 HIDDEN = 64
 HARMONICS = 4  # sine and cosine of the angle and of twice the angle
 
 
-class Facing(nn.Module):
-    """Every token votes for the direction; the answer then scales and shifts all tokens of its photo."""
+class Residual(nn.Module):
+    """x + two convolutions with norms; starts as the identity."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.hidden = nn.Linear(width, HIDDEN)
-        self.votes = nn.Linear(HIDDEN, 3)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.GroupNorm(GROUPS, channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(GROUPS, channels)
+        nn.init.zeros_(self.norm2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, h, w] -> [N, C, h, w]."""
+        return x + self.norm2(self.conv2(F.silu(self.norm1(self.conv1(x)))))
+
+
+class Facing(nn.Module):
+    """Two votes, one where the head is and one wherever it helps; the answer scales and shifts all tokens.
+
+    Args:
+        inputs: channels of the photos.
+        channels: of the maps at 1/2, 1/4 and 1/8 of their size.
+        width: C of the tokens.
+    """
+
+    def __init__(self, inputs: int, channels: tuple[int, int, int], width: int) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in zip((inputs, *channels), channels, strict=False):
+            shrink = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
+            layers += [shrink, nn.GroupNorm(GROUPS, after), nn.SiLU(inplace=True), Residual(after)]
+        self.look = nn.Sequential(*layers, Residual(channels[-1]))
+        self.hidden = nn.Linear(channels[-1], HIDDEN)
+        self.votes = nn.Linear(HIDDEN, 6)
         self.heard = nn.Linear(HARMONICS, HIDDEN)
         self.modulation = nn.Linear(HIDDEN, 2 * width)
-        if not self.modulation.weight.is_meta:  # tokens pass unchanged at first
-            nn.init.zeros_(self.modulation.weight)
-            nn.init.zeros_(self.modulation.bias)
+        nn.init.zeros_(self.modulation.weight)  # tokens pass unchanged at first
+        nn.init.zeros_(self.modulation.bias)
 
-    def forward(self, tokens: Tensor, told: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Find the direction and tell it to the tokens.
+    def ask(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        """Find the direction.
 
         Args:
-            tokens: [N, n, C] of N photos.
-            told: [N, 2] directions to go on with in place of those that were found; rows of NaN are left as found.
+            photos: [N, channels, H, W] in [-1, 1].
 
         Returns:
-            tokens [N, n, C] and the direction that was found [N, 2]: (sin, cos) of the angle between the person's front
-            and the way to the camera, (0, 1) for a front and (1, 0) for one who looks to the picture's right; shorter
-            than 1 the less certain it is.
+            the direction [N, 2]: (sin, cos) of the angle between the person's front and the way to the camera, (0, 1)
+            for a front and (1, 0) for one who looks to the picture's right; the shorter the less certain. And log odds
+            [N, H/8, W/8] of where the head is.
         """
-        votes = self.votes(nn.functional.gelu(self.hidden(tokens))).float()  # [N, n, 3]
-        found = (votes[..., 2:].softmax(1) * votes[..., :2]).sum(1)  # [N, 2]
+        seen = self.look(photos)  # [N, C, h, w]
+        cells = seen.flatten(2).transpose(1, 2)
+        votes = self.votes(F.gelu(self.hidden(cells))).to(self.votes.weight)  # [N, h·w, 6] also under autocast
+        head, elsewhere = votes.split(3, -1)
+        found = sum((part[..., 2:].softmax(1) * part[..., :2]).sum(1) for part in (head, elsewhere))
+        assert isinstance(found, Tensor)
         found = found / found.norm(dim=-1, keepdim=True).clamp_min(1)
-        known = found.detach()  # the head learns from its own loss alone
-        if told is not None:
-            known = torch.where(told.isnan(), known, told)
-        sine, cosine = known.unbind(-1)
+        return found, head[..., 2].unflatten(1, seen.shape[-2:])
+
+    def tell(self, tokens: Tensor, direction: Tensor) -> Tensor:
+        """Tokens [N, n, C] that know the direction [N, 2] of their photo."""
+        sine, cosine = direction.unbind(-1)
         angle = torch.stack([sine, cosine, 2 * sine * cosine, cosine.square() - sine.square()], -1)  # [N, 4]
-        scale, shift = self.modulation(nn.functional.gelu(self.heard(angle.to(tokens.dtype))))[:, None].chunk(2, -1)
-        return tokens * (1 + scale) + shift, found
+        scale, shift = self.modulation(F.gelu(self.heard(angle)))[:, None].chunk(2, -1)
+        return tokens * (1 + scale) + shift

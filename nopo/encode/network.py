@@ -156,7 +156,8 @@ class Network(nn.Module):
         if self.config.mask_input:
             inputs = torch.cat([inputs, masks[:, :, None] * 2 - 1], 2)
         features = self.backbone(inputs, None if told_facing is None else told_facing.flatten(0, 1))
-        facing = None if features.facing is None else features.facing.unflatten(0, images.shape[:2])
+        found = (features.facing, features.head)
+        facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in found)
         rest = None
         if self.rest_joints is not None:
             tokens = features.image[-1].unflatten(0, images.shape[:2]).flatten(1, 2)  # [B, V·n, C]
@@ -165,7 +166,7 @@ class Network(nn.Module):
             self._template_branch(features, template, covars) if texels else _empty(images),
             self._image_branch(features, inputs, images, masks, covars),
         )
-        return Prediction(self.config, *branches, self.template_joints, rest, facing)
+        return Prediction(self.config, *branches, self.template_joints, rest, facing, head)
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
         b, v, c, height, width = images.shape

@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nopo.body.skeleton import JOINT_NAMES
 from nopo.encode.activations import SH_DC
+from nopo.encode.facing import CELL
 from nopo.encode.prediction import Prediction
 
 if TYPE_CHECKING:
     from nopo.synthetic.dataset import Batch
 
 EDGE_METRES = 0.3  # an L1 error beyond this counts by its square root: depth edges may land on either side
+HEAD_PARTS = (JOINT_NAMES.index("neck"), JOINT_NAMES.index("head"))
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class LossWeights:
     template: float = 6.0  # metres
     colour: float = 0.5  # sRGB
     joints: float = 4.0  # metres
-    facing: float = 3.0  # squared length of a difference of unit vectors
+    facing: float = 1.0  # squared length of a difference of unit vectors
+    head: float = 0.3  # nats
 
 
 def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[str, Tensor]:
@@ -61,6 +65,7 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
         known = batch.facing.square().sum(-1) > 0.5  # [B, V] not for people who lie or look up
         wrong = (prediction.facing - batch.facing)[known].square().sum(-1)  # [K]
         terms["facing"] = weights.facing * wrong.sum() / max(1, len(wrong))
+        terms["head"] = weights.head * _head(prediction.head, batch.parts)
     if not template.means.shape[1]:  # a step without the template's heads
         return terms
     texels = batch.uv_mask.flatten()  # [S·S], the same for everybody
@@ -86,6 +91,17 @@ def _skinning(bone_logits: Tensor, batch: Batch, valid: Tensor) -> Tensor:
     index = batch.bone_index.flatten(1, 3)[valid].long()  # [K, top]
     share = batch.bone_weight.flatten(1, 3)[valid]
     return -(share * log_weights.gather(-1, index)).sum(-1).mean()
+
+
+def _head(log_odds: Tensor | None, parts: Tensor) -> Tensor:
+    """Cross-entropy of where the head is: [B, V, h, w] against the parts [B, V, H, W] of the pixels."""
+    assert log_odds is not None
+    pixels = torch.isin(parts, parts.new_tensor(HEAD_PARTS)).flatten(0, 1)[:, None].float()
+    cells = F.avg_pool2d(pixels, CELL).flatten(1)  # [B·V, h·w]
+    shown = cells.sum(1, keepdim=True)
+    share = cells / shown.clamp_min(1e-6)
+    entropy = -(share * log_odds.flatten(0, 1).flatten(1).log_softmax(-1)).sum(-1)
+    return entropy.sum() / (shown > 0).sum().clamp_min(1)
 
 
 def _opacity(opacities: Tensor, mask: Tensor, valid: Tensor) -> Tensor:

@@ -282,7 +282,9 @@ def _step(
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-    figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
+        figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
+        if prediction.facing is not None:
+            figures["facing_error"] = float((prediction.facing - batch.facing).square().sum(-1).mean())
     return figures | {name: float(term.detach()) for name, term in terms.items()}
 
 

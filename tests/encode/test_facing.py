@@ -1,38 +1,42 @@
 import torch
 
-from nopo.encode.facing import Facing
+from nopo.encode.facing import CELL, Facing
 
 
-def test_tokens_pass_unchanged_at_first():
-    tokens = torch.randn(3, 5, 64, generator=torch.Generator().manual_seed(0))
-    out, found = Facing(64)(tokens)
-    assert torch.equal(out, tokens) and found.shape == (3, 2) and (found.norm(dim=-1) <= 1 + 1e-6).all()
-
-
-def test_what_is_told_counts_and_nan_is_found():
+def facing() -> Facing:
     torch.manual_seed(0)
-    facing = Facing(64)
-    torch.nn.init.normal_(facing.modulation.weight, std=0.1)
+    return Facing(4, (8, 8, 16), 64)
+
+
+def test_tokens_pass_unchanged_at_first_and_differently_once_it_has_learned_to_tell():
+    network = facing()
     tokens = torch.randn(2, 5, 64)
-    free, found = facing(tokens)
-    told = torch.stack([torch.tensor([0.0, -1.0]), torch.full((2,), torch.nan)])
-    out, same = facing(tokens, told)
-    assert torch.equal(found, same)  # being told does not change what is seen
-    assert torch.equal(out[1], free[1])
-    assert not torch.allclose(out[0], free[0])
+    direction = torch.tensor([[0.0, 1.0], [0.0, -1.0]])
+    assert torch.equal(network.tell(tokens, direction), tokens)
+    torch.nn.init.normal_(network.modulation.weight, std=0.1)
+    told = network.tell(tokens[:1].expand(2, -1, -1), direction)
+    assert not torch.allclose(told[0], told[1])
 
 
-def test_the_head_learns_which_half_of_the_tokens_is_bright():
-    torch.manual_seed(0)
-    facing = Facing(64)
-    optimizer = torch.optim.Adam(facing.parameters(), 1e-2)
-    for _ in range(60):
-        side = torch.randint(0, 2, (16,))
-        tokens = 0.3 * torch.randn(16, 4, 64)
-        tokens[:, :, 0] += (2 * side - 1)[:, None]
-        truth = torch.stack([torch.zeros(16), 2.0 * side - 1], -1)
-        loss = (facing(tokens)[1] - truth).square().sum(-1).mean()
+def test_it_finds_a_small_head_and_reads_which_way_it_looks():
+    """A bright square somewhere is the head; its colour says front or back."""
+    network = facing()
+    optimizer = torch.optim.Adam(network.parameters(), 5e-3)
+    draw = torch.Generator().manual_seed(0)
+    for _ in range(80):
+        photos = torch.zeros(16, 4, 48, 48)
+        front = torch.randint(0, 2, (16,), generator=draw)
+        cell = torch.randint(0, 36, (16,), generator=draw)
+        for photo, side, place in zip(photos, front, cell, strict=True):
+            row, column = CELL * (int(place) // 6), CELL * (int(place) % 6)
+            photo[:, row : row + CELL, column : column + CELL] = torch.tensor([1, 2.0 * side - 1, 0, 1])[:, None, None]
+        found, head = network.ask(photos)
+        assert head.shape == (16, 6, 6) and (found.norm(dim=-1) < 1.001).all()
+        truth = torch.stack([torch.zeros(16), 2.0 * front - 1], -1)
+        wrong = (found - truth).square().sum(-1).mean()
+        loss = wrong + torch.nn.functional.cross_entropy(head.flatten(1), cell)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    assert float(loss.detach()) < 0.1
+    assert float(wrong.detach()) < 0.1
+    assert (head.flatten(1).argmax(1) == cell).float().mean() > 0.9

@@ -126,7 +126,7 @@ def test_every_parameter_learns(preset):
         for branch in (p.image, p.template)
         for x in (branch.means, branch.covars * 1e4, branch.opacities, branch.sh, branch.bone_logits)
     )
-    for extra in (p.rest_joints, p.facing, p.image.uncertainty, p.template.uncertainty):
+    for extra in (p.rest_joints, p.facing, p.head, p.image.uncertainty, p.template.uncertainty):
         loss = loss + (0 if extra is None else extra.square().sum())
     loss.backward()
     dead = [n for n, q in network.named_parameters() if q.grad is None or float(q.grad.abs().max()) == 0]
