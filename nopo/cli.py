@@ -169,6 +169,9 @@ def _export(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--motion", metavar="NAME|FILE", help="built-in (see `nopo info`) or a motion file")
     command.add_argument("--fps", type=float, help="frames a second of the motion (default: its own)")
     command.add_argument("--sh-degree", type=int, metavar="D", help="highest degree of the colours' harmonics, 0 to 3")
+    command.add_argument(
+        "--y-down", action="store_true", help="turn Gaussians over, for viewers that show them upside down"
+    )
 
 
 def _info(commands: argparse._SubParsersAction) -> None:

@@ -42,6 +42,7 @@ def _avatar(args: argparse.Namespace, out: Path) -> None:
             pose=pose,
             motion=motion,
             sh_degree=args.sh_degree,
+            y_down=args.y_down,
             progress=progress,
         )
 

@@ -16,6 +16,7 @@ from nopo.progress import Progress, silent
 if TYPE_CHECKING:
     from nopo.avatar import Avatar
     from nopo.export.packed import Packed
+    from nopo.gaussians import Gaussians
     from nopo.motion import Motion, Pose
 
 
@@ -125,6 +126,7 @@ def export(
     pose: Pose | None = None,
     motion: Motion | None = None,
     sh_degree: int | None = None,
+    y_down: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Write an avatar to a file.
@@ -136,6 +138,7 @@ def export(
         pose: of the formats that take one; the T-pose if None.
         motion: of the formats that take one.
         sh_degree: highest degree of the spherical harmonics in a file of Gaussians, 0 to 3; all there are if None.
+        y_down: turn files of Gaussians over, for viewers that would show them upside down (see `nopo.export.turned`).
         progress: told how far the file is; cancels it.
 
     Returns:
@@ -156,7 +159,7 @@ def export(
         raise ExportError(f"{chosen.label} takes no pose.")
     if chosen.moves:
         assert motion is not None  # seen above
-        return _moving(avatar, path, chosen.key, motion, sh_degree, progress)
+        return _moving(avatar, path, chosen.key, motion, sh_degree, y_down, progress)
     if chosen.key == "avatar":
         return _avatar(avatar, path)
     if chosen.key == "rigged":
@@ -171,16 +174,15 @@ def export(
         from nopo.export.web import write_html
 
         return write_html(avatar, path, motion=motion)
-    return _gaussians(avatar, path, chosen.key, pose, sh_degree, progress)
-
-
-def _gaussians(
-    avatar: Avatar, path: Path, key: str, pose: Pose | None, sh_degree: int | None, progress: Progress
-) -> Path:
-    """The files that hold Gaussians in one pose."""
     from nopo.articulate import articulate
+    from nopo.export.turned import turned_over
 
     gaussians = avatar.gaussians if pose is None else articulate(avatar, pose)
+    return _gaussians(turned_over(gaussians) if y_down else gaussians, path, chosen.key, sh_degree, progress)
+
+
+def _gaussians(gaussians: Gaussians, path: Path, key: str, sh_degree: int | None, progress: Progress) -> Path:
+    """The files that hold Gaussians in one pose."""
     if key == "ply":
         from nopo.export.gaussian_ply import write_ply
 
@@ -195,12 +197,14 @@ def _gaussians(
     return write_packed(gaussians, path, kinds[key], sh_degree=sh_degree, progress=progress)
 
 
-def _moving(avatar: Avatar, path: Path, key: str, motion: Motion, sh_degree: int | None, progress: Progress) -> Path:
+def _moving(
+    avatar: Avatar, path: Path, key: str, motion: Motion, sh_degree: int | None, y_down: bool, progress: Progress
+) -> Path:
     """The files that hold a motion: transparent where they can, on white where not."""
     if key == "ply-sequence":
         from nopo.export.ply_sequence import write_ply_sequence
 
-        return write_ply_sequence(avatar, path, motion, sh_degree=sh_degree, progress=progress)
+        return write_ply_sequence(avatar, path, motion, sh_degree=sh_degree, y_down=y_down, progress=progress)
 
     from nopo import show
     from nopo.export.moving import MOVING

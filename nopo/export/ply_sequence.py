@@ -12,6 +12,7 @@ from nopo.errors import ExportError
 from nopo.export.files import partial_file, writing
 from nopo.export.gaussian_ply import file_size, write_ply_to
 from nopo.export.splats import checked_degree, visible_index
+from nopo.export.turned import turned_over
 from nopo.motion import Motion
 from nopo.progress import Progress, silent
 
@@ -20,7 +21,13 @@ MAX_BYTES = 4 * 1000**3
 
 
 def write_ply_sequence(
-    avatar: Avatar, path: str | Path, motion: Motion, *, sh_degree: int | None = None, progress: Progress = silent
+    avatar: Avatar,
+    path: str | Path,
+    motion: Motion,
+    *,
+    sh_degree: int | None = None,
+    y_down: bool = False,
+    progress: Progress = silent,
 ) -> Path:
     """Write frame_000000.ply and so on, and sequence.json with the frame rate.
 
@@ -31,6 +38,7 @@ def write_ply_sequence(
         path: the .zip.
         motion: what they do; each of its frames becomes a file.
         sh_degree: highest degree of the harmonics, 0 to 3; all there are, up to 3, if None.
+        y_down: turn every frame over (see `nopo.export.turned`).
         progress: told of each frame.
 
     Raises:
@@ -41,7 +49,13 @@ def write_ply_sequence(
     degree = checked_degree(avatar.gaussians, sh_degree)
     index = visible_index(avatar.gaussians)
     _check_size(len(motion), file_size(len(index), degree))
-    about = {"fps": motion.fps, "frames": len(motion), "loop": motion.loop, "unit": "metre", "up": "+y"}
+    about = {
+        "fps": motion.fps,
+        "frames": len(motion),
+        "loop": motion.loop,
+        "unit": "metre",
+        "up": "-y" if y_down else "+y",
+    }
     progress("export", 0, len(motion))
     with (
         partial_file(path) as partial,
@@ -51,7 +65,7 @@ def write_ply_sequence(
         archive.writestr("sequence.json", json.dumps(about, indent=1))
         for number, posed in enumerate(Articulator(avatar).frames(motion)):
             with archive.open(f"frame_{number:06d}.ply", "w") as file:
-                write_ply_to(file, posed, index, degree)
+                write_ply_to(file, turned_over(posed) if y_down else posed, index, degree)
             progress("export", number + 1, len(motion))
     return path
 

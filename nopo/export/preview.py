@@ -16,6 +16,7 @@ from nopo.articulate import articulate
 from nopo.avatar import Avatar
 from nopo.export.gaussian_ply import write_ply
 from nopo.export.splat import write_splat
+from nopo.export.turned import turned_over
 from nopo.framing import Framed
 from nopo.gaussians import Gaussians
 from nopo.motions import load_motion
@@ -51,8 +52,6 @@ def _before_the_camera(gaussians: Gaussians, body: Tensor) -> Gaussians:
     """The Gaussians, moved to where gsplat.js looks; `body` (M, 3) are the points that it shall show whole."""
     low, high = body.amin(0), body.amax(0)
     scale = float(EXTENT / (high - low).amax().clamp_min(1e-6))
-    upside_down = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # +y up facing +z, to +y down facing -z
-    to_the_side = axis_angle_to_matrix(torch.tensor([0.0, -SIDE_RAD, 0.0]))
-    turn = scale * (to_the_side @ upside_down).to(gaussians.means)  # [3, 3]
-    means = (gaussians.means - (low + high) / 2) @ turn.T
-    return replace(gaussians, means=means, covars=turn @ gaussians.covars @ turn.T)
+    centred = turned_over(replace(gaussians, means=gaussians.means - (low + high) / 2))
+    turn = scale * axis_angle_to_matrix(torch.tensor([0.0, -SIDE_RAD, 0.0])).to(gaussians.means)  # [3, 3]
+    return replace(centred, means=centred.means @ turn.T, covars=turn @ centred.covars @ turn.T)

@@ -75,20 +75,18 @@ def test_contents(tmp_path, person, motion):
 
 def test_ply_sequence(tmp_path, person, motion):
     told = []
-    path = export(
-        person,
-        tmp_path / "s.zip",
-        format="ply-sequence",
-        motion=motion,
-        sh_degree=0,
-        progress=lambda *a: told.append(a),
-    )
+
+    def tell(*step):
+        told.append(step)
+
+    path = export(person, tmp_path / "s.zip", format="ply-sequence", motion=motion, y_down=True, progress=tell)
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ["sequence.json", "frame_000000.ply", "frame_000001.ply"]
-        assert json.loads(archive.read("sequence.json"))["fps"] == motion.fps
+        about = json.loads(archive.read("sequence.json"))
+        assert about["fps"] == motion.fps and about["up"] == "-y"
         for number in range(2):
             vertex = PlyData.read(io.BytesIO(archive.read(f"frame_{number:06d}.ply")))["vertex"]
-            truth = articulate(person, motion[number]).means[7:].numpy()
+            truth = articulate(person, motion[number]).means[7:].numpy() * [1, -1, -1]
             assert np.abs(np.stack([vertex["x"], vertex["y"], vertex["z"]], 1) - truth).max() < 1e-6
     assert told == [("export", 0, 2), ("export", 1, 2), ("export", 2, 2)]
 

@@ -12,6 +12,7 @@ from nopo.articulate import articulate
 from nopo.errors import Cancelled, DependencyError, ExportError
 from nopo.export.formats import export
 from nopo.gaussians import Gaussians
+from nopo.harmonics import basis
 from nopo.motions import load_motion
 
 
@@ -125,6 +126,19 @@ def test_pose(tmp_path, person, suffix):
     posed = articulate(person, pose).means[7:].numpy()
     assert np.abs(read.matched_to(posed).means - posed).max() < 2e-4
     assert 1.5 < np.ptp(read.means[:, 1]) < 2.4, "metres, upright"
+
+
+def test_turned_over(tmp_path, person):
+    """Half a turn about x, and from there every colour is what it was from the same side before."""
+    straight = read_ply(export(person, tmp_path / "straight.ply"))
+    turned = read_ply(export(person, tmp_path / "turned.ply", y_down=True))
+    turn = torch.tensor([1.0, -1.0, -1.0])
+    assert np.abs(turned.means - straight.means * turn.numpy()).max() == 0
+    assert np.allclose(turned.covars, straight.covars * np.outer(turn, turn), rtol=1e-4, atol=1e-12)
+    side = torch.nn.functional.normalize(torch.tensor([[0.3, -0.8, 0.2]]), dim=-1)
+    for read, direction in ((straight, side), (turned, side * turn)):
+        read.rest = (basis(direction, 3)[:, 1:, None].numpy() * read.rest).sum(1)
+    assert np.allclose(turned.rest, straight.rest, atol=1e-5)
 
 
 def test_only_what_a_format_can_hold(tmp_path, person):
