@@ -19,6 +19,7 @@ from nopo.body.smplx import load_smplx
 from nopo.cli import main
 from nopo.encode import ModelConfig, Network, load_network, save_network
 from nopo.errors import BodyError, NopoError
+from nopo.export.formats import FORMATS
 from nopo.models import MODELS
 from nopo.motions import load_motion
 from nopo.pipeline import Pipeline
@@ -237,11 +238,22 @@ def test_export_rewrites_a_checkpoint(checkpoint: Path, tmp_path: Path, capsys) 
     before, after = (load_network(path).state_dict() for path in (checkpoint, out))
     assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
     for target, sentence in (
-        (tmp_path / "model.ply", "model.ply should end in .safetensors."),
+        (tmp_path / "model.ply", "small.safetensors is not a nopo avatar"),
         (checkpoint, "small.safetensors is the checkpoint itself; give another name."),
     ):
         assert main(["export", str(checkpoint), "-o", str(target)]) == 2
         assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("key", ["ply", "compressed-ply", "splat", "spz", "sog", "rigged", "glb"])
+def test_a_published_avatar_goes_into_every_kind_of_file(
+    key: str, avatar: Avatar, smplx: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("NOPO_SMPLX", str(smplx))
+    avatar.save(tmp_path / "avatar.safetensors")
+    out = tmp_path / f"out{FORMATS[key].suffix}"
+    assert main(["export", str(tmp_path / "avatar.safetensors"), str(out), "--format", key, "--quiet"]) == 0
+    assert out.stat().st_size > 1000
 
 
 def test_the_front_of_the_avatar_is_a_person(pipeline: Pipeline, avatar: Avatar) -> None:
