@@ -39,6 +39,11 @@ class Avatar:
                 f"not {tuple(self.bone_weights.shape)} and {tuple(self.rest_joints.shape)}."
             )
 
+    @property
+    def on_smplx(self) -> bool:
+        """Whether it stands on SMPL-X, as every avatar of a published model does, and not on the open body."""
+        return self.model.startswith("nopo-avatar")
+
     def to(self, device: torch.device | str) -> Avatar:
         """The same avatar on another device."""
         return Avatar(self.gaussians.to(device), self.bone_weights.to(device), self.rest_joints.to(device), self.model)

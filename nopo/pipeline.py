@@ -18,6 +18,7 @@ from nopo.avatar import Avatar
 from nopo.body.kinematics import LeafBones
 from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network, read_metadata
+from nopo.encode.facing import directions
 from nopo.errors import NopoError
 from nopo.models import OPEN, Model, of_file, of_network
 from nopo.motion import Motion
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from nopo.encode.network import Network
 
 LOGGER = logging.getLogger(__name__)
-
-PUBLISHED = "nopo-avatar"
-"""What the names of the original's models, and of avatars that they made, begin with."""
 
 
 class Pipeline:
@@ -127,20 +125,35 @@ class Pipeline:
             progress=progress,
         )
 
-    def encode(self, views: Views, *, rest_joints: torch.Tensor | None = None, progress: Progress = silent) -> Avatar:
+    def encode(
+        self,
+        views: Views,
+        *,
+        rest_joints: torch.Tensor | None = None,
+        facing: Sequence[str | None] | None = None,
+        progress: Progress = silent,
+    ) -> Avatar:
         """The network's work: an avatar, on the CPU.
 
         Args:
             views: framed photos.
             rest_joints: (55, 3) joints of the subject's own T-pose, metres, if they are known. Without them the open
                 model predicts them, and the published ones stay in the proportions of their template.
+            facing: for each photo, where the person faces in it if you want to say so: "front", "back", or the picture's
+                "left" or "right"; "auto" leaves it to the network.
             progress: told before and after.
+
+        Raises:
+            NopoError: not one direction for each photo, or the model cannot be told.
         """
+        if facing is not None and len(facing) != len(views.images):
+            raise NopoError(f"Give one direction for each of the {len(views.images)} photos, not {len(facing)}.")
+        told = None if facing is None else directions(facing)
         progress("encode", 0, 1)
         with self._one_at_a_time, torch.inference_mode():
             images, masks = views.images.to(self.device), views.masks.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                prediction = self.network(images, masks, self.template)
+                prediction = self.network(images, masks, self.template, told)
             avatar = replace(prediction.avatar(self.template_joints), model=self.card.name)
             own = prediction.rest_joints if rest_joints is None else rest_joints
             avatar = in_own_proportions(avatar, own).to("cpu")
@@ -153,6 +166,7 @@ class Pipeline:
         *,
         matting: str = "auto",
         rest_joints: torch.Tensor | None = None,
+        facing: Sequence[str | None] | None = None,
         progress: Progress = silent,
     ) -> Avatar:
         """Photos to avatar.
@@ -161,6 +175,7 @@ class Pipeline:
             photos: 1 to 8 photos of one person, in any poses: paths, PIL images or uint8 arrays.
             matting: which matting model, see `nopo.preprocess.matte.CHOICES`.
             rest_joints: the subject's proportions, see `encode`.
+            facing: where the person faces in each photo, see `encode`.
             progress: told what is done; raise `Cancelled` from it to stop.
 
         Raises:
@@ -168,7 +183,7 @@ class Pipeline:
             MatteError: nobody in a photo, or no background.
         """
         views = self.preprocess(photos, matting=matting, progress=progress).views
-        return self.encode(views, rest_joints=rest_joints, progress=progress)
+        return self.encode(views, rest_joints=rest_joints, facing=facing, progress=progress)
 
     def turntable(self, avatar: Avatar, **options: Any) -> Iterator[np.ndarray]:
         """Frames of a turn around the avatar; options as in `nopo.show.turntable`."""
@@ -193,7 +208,7 @@ def in_own_proportions(avatar: Avatar, rest_joints: torch.Tensor | None) -> Avat
     if rest_joints is None:
         return avatar
     # The original leaves fingertips, toes and jaw where the template has them, and its networks learned with that.
-    leaf_bones: LeafBones = "identity" if avatar.model.startswith(PUBLISHED) else "inherit"
+    leaf_bones: LeafBones = "identity" if avatar.on_smplx else "inherit"
     own = rest_joints.to(avatar.rest_joints)
     gaussians = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, own, leaf_bones)
     return Avatar(gaussians, avatar.bone_weights, own, avatar.model)

@@ -201,6 +201,37 @@ def frames_folder(folder: Path) -> Path:
     return folder
 
 
+def test_an_avatar_on_smplx_takes_the_rotations_of_smplx_files_as_they_are(avatar: Avatar, tmp_path: Path) -> None:
+    path = frames_folder(tmp_path / "frames")
+    bent = np.zeros((21, 3))
+    bent[[0, 3], :] = [[-0.7, 0.2, 0.1], [0.9, 0.1, -0.2]]  # left hip and knee, the knee not quite about its hinge
+    for file in path.iterdir():
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"body_pose": bent.tolist()}))
+    longer = avatar.rest_joints * torch.tensor([1.0, 1.1, 1.0])
+    motion = load_motion(path, rest_joints=longer, on_smplx=avatar.on_smplx)
+    assert motion.fps == 20
+    torch.testing.assert_close(motion.rotations[:, 1:22], torch.from_numpy(bent).float().expand(3, 21, 3))
+    place = move_points(Articulator(avatar, longer).transforms(motion.rotations, motion.transl), longer)
+    assert (place[:, [7, 8, 10, 11], 1].amin(1) - longer[[7, 8, 10, 11], 1].min()).abs().max() < 0.05, "on the floor"
+
+
+def test_the_command_line_plays_them_as_they_are(avatar: Avatar, tmp_path: Path, monkeypatch) -> None:
+    from nopo.commands import animate
+
+    avatar.save(tmp_path / "avatar.safetensors")
+    seen = {}
+
+    def note(name: str, **options: object) -> None:
+        seen.update(options)
+        raise NopoError("seen")
+
+    monkeypatch.setattr(animate, "load_motion", note)
+    main(
+        ["animate", str(tmp_path / "avatar.safetensors"), "--motion", "walk", "-o", str(tmp_path / "a.mp4"), "--quiet"]
+    )
+    assert seen["on_smplx"] is True
+
+
 @pytest.mark.parametrize("kind", ["json", "npz"])
 def test_either_body_moves_by_either_kind_of_file(
     kind: str, avatar: Avatar, body_avatar: Avatar, tmp_path: Path

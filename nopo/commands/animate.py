@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> None:
     avatar = Avatar.load(args.avatar).to(choose_device(args.device))
     if args.betas is not None:
         avatar = in_own_proportions(avatar, rest_joints_of(args.betas, args.smplx))
-    motion = load_motion(args.motion, rest_joints=avatar.rest_joints, fps=args.fps)
+    motion = load_motion(args.motion, rest_joints=avatar.rest_joints, fps=args.fps, on_smplx=avatar.on_smplx)
     if args.frames is not None and args.frames < len(motion):
         motion = Motion(motion.rotations[: args.frames], motion.transl[: args.frames], motion.fps)
     with bars(args.quiet) as progress:

@@ -32,7 +32,9 @@ def _avatar(args: argparse.Namespace, out: Path) -> None:
     avatar = Avatar.load(args.source)
     if args.fps is not None and args.motion is None:
         raise ExportError("--fps is of a motion: choose one with --motion.")
-    motion = load_motion(args.motion, rest_joints=avatar.rest_joints, fps=args.fps) if args.motion else None
+    motion = None
+    if args.motion:
+        motion = load_motion(args.motion, rest_joints=avatar.rest_joints, fps=args.fps, on_smplx=avatar.on_smplx)
     pose = _pose(args.pose, avatar) if args.pose else None
     with bars(args.quiet) as progress:
         export(
@@ -56,7 +58,7 @@ def _pose(text: str, avatar: Avatar) -> Pose | None:
     name, _, frame = text.rpartition(":")
     if not name or not frame.isdecimal():
         raise ExportError("--pose is tpose, relaxed, or a motion and the number of its frame, such as walk:12.")
-    motion = load_motion(name, rest_joints=avatar.rest_joints)
+    motion = load_motion(name, rest_joints=avatar.rest_joints, on_smplx=avatar.on_smplx)
     if int(frame) >= len(motion):
         raise MotionError(f"{Path(name).name} has the frames 0 to {len(motion) - 1}, not {frame}.")
     return motion[int(frame)]

@@ -217,7 +217,10 @@ def finished(events: Iterator[Event]) -> str:
 
 def _moves(person: Avatar, motion: str, film: Film) -> tuple[Motion, str]:
     """The motion at the film's rate, no longer than its limit, and what to say if it was cut."""
-    moves = load_motion(motion, rest_joints=person.rest_joints, fps=film.fps, max_seconds=film.most_seconds + 1)
+    seconds = film.most_seconds + 1
+    moves = load_motion(
+        motion, rest_joints=person.rest_joints, fps=film.fps, max_seconds=seconds, on_smplx=person.on_smplx
+    )
     if len(moves) <= film.most_frames:
         return moves, ""
     part = Motion(moves.rotations[: film.most_frames], moves.transl[: film.most_frames], moves.fps)

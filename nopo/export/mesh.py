@@ -16,9 +16,6 @@ from nopo.body.skeleton import BONES, NUM_BONES
 from nopo.body.smplx import load_smplx, read_uv_map
 from nopo.errors import BodyError, DependencyError, ExportError
 
-PUBLISHED = "nopo-avatar"
-"""What the names of avatars on the SMPL-X body begin with; all others stand on the open body."""
-
 _FALL_OFF = 4  # bones of one joint share its weight by distance^-4: the nearest has nearly all of it
 
 
@@ -57,7 +54,7 @@ def body_mesh(avatar: Avatar) -> SkinnedMesh:
     Raises:
         ExportError: the avatar stands on SMPL-X, and the user's SMPL-X files are not found.
     """
-    if avatar.model.startswith(PUBLISHED):
+    if avatar.on_smplx:
         return _smplx_mesh(avatar.rest_joints.cpu())
     body = load_open_body()
     vertices = _warped(body.vertices(), body.bone_weights, body.rest_joints(), avatar.rest_joints.cpu(), "inherit")

@@ -78,6 +78,7 @@ def load_motion(
     fps: float | None = None,
     up: Literal["auto", "y", "z", "-y"] = "auto",
     max_seconds: float = MAX_SECONDS,
+    on_smplx: bool = False,
 ) -> Motion:
     """A built-in motion by name, or a motion file by path.
 
@@ -91,6 +92,8 @@ def load_motion(
         fps: resample to this rate; as written if None.
         up: the axis that points up in the file; "auto" finds out from how the person stands.
         max_seconds: longer files are cut, with a warning.
+        on_smplx: the person stands on SMPL-X, so that the joint rotations of SMPL-X files are right as they are
+            written; only the pelvis is moved.
 
     Raises:
         MotionError: no such motion, or a file that is not a motion.
@@ -103,9 +106,10 @@ def load_motion(
 
         motion = read_motion(Path(name_or_path), up, max_seconds)
         if rest_joints is not None:
-            from nopo.motions.ground import ground
+            from nopo.motions.ground import ground, stand
 
-            motion = ground(motion, rest_joints.cpu())
+            theirs = on_smplx and Path(name_or_path).suffix.lower() != ".bvh"
+            motion = (stand if theirs else ground)(motion, rest_joints.cpu())
     else:
         raise MotionError(
             f'There is no motion "{Path(name).name[:60]}": choose one of {", ".join(CLIPS)}, '

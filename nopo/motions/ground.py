@@ -56,6 +56,18 @@ def ground(motion: Motion, rest_joints: torch.Tensor) -> Motion:
     return _settle(replace(motion, rotations=rotations, transl=transl), rest)
 
 
+def stand(motion: Motion, rest_joints: torch.Tensor) -> Motion:
+    """The motion for a person of other proportions, every joint rotation as it is: only the pelvis is moved.
+
+    Args:
+        motion: as `load_motion` gives it, in the proportions of the open body.
+        rest_joints: [55, 3] T-pose joints of the person, metres.
+    """
+    rest = rest_joints.to(motion.transl)
+    scale = leg_scale(rest) / leg_scale(load_open_body().rest_joints().to(rest))
+    return _settle(replace(motion, transl=scale * motion.transl), rest)
+
+
 def _other_foot(turn: torch.Tensor, rest: torch.Tensor, theirs: torch.Tensor, scale: float, side: str) -> torch.Tensor:
     """What keeps the ball (heel up) or the heel (toes up) of a foot of other proportions in its place: [T, 3].
 

@@ -20,7 +20,7 @@ import numpy as np
 from nopo.errors import MotionError
 from nopo.motions.files.parts import ARRAY_NAMES, FRAME_RATE, Recording, assemble, frame_limit
 
-DEFAULT_FPS = 30.0
+DEFAULT_FPS = 20.0  # as NoPo-Avatar plays them, whose frames do not tell
 MAX_FRAME_BYTES = 1 << 20
 MAX_LIST_BYTES = 256 << 20
 
