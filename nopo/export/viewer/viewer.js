@@ -70,6 +70,7 @@ void main() {
 
 /** Base64 of zlib to bytes. */
 async function unpack(text) {
+  if (!window.DecompressionStream) throw new Error("This browser is too old; open the page in a newer one.");
   const packed = Uint8Array.from(atob(text.trim()), (letter) => letter.charCodeAt(0));
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
   return new Response(stream).arrayBuffer();
@@ -207,7 +208,7 @@ class Sorter {
 class Painter {
   constructor(canvas, scene, cloud) {
     const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true });
-    if (!gl) throw new Error("This browser has no WebGL 2; open the page in a newer one.");
+    if (!gl) throw new Error("This browser shows no 3D (WebGL 2): try a newer one, or switch on hardware acceleration.");
     this.gl = gl;
     this.canvas = canvas;
     this.scene = scene;
@@ -381,7 +382,8 @@ async function open() {
     const distance = Math.max(wide * Math.min(1, 1 / aspect), tall * Math.min(1, aspect));
     return { azimuth: scene.azimuth, elevation: scene.elevation, center, distance };
   };
-  const state = { motion: 0, seconds: 0, playing: true, turning: true, due: true };
+  const lively = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const state = { motion: 0, seconds: 0, playing: lively, turning: lively, due: true };
   const view = { fov: scene.fov };
 
   let untouched = true; // the camera stands where it was put at first
