@@ -114,6 +114,11 @@ def _reconstruct(commands: argparse._SubParsersAction) -> None:
     command.add_argument("-o", "--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--model", default="open", help="a model that `nopo info` lists, or a checkpoint file")
     command.add_argument("--matte", default="auto", choices=MATTING, help="how the person is told from the background")
+    command.add_argument(
+        "--facing",
+        metavar="WAY,WAY…",
+        help="where the person faces in each photo: auto, front, back, or the picture's left or right",
+    )
     command.add_argument("--frames", type=_count, default=60, metavar="N", help="frames of the turntable (default 60)")
     command.add_argument("--fps", type=float, default=30.0, help="frames a second of the turntable (default 30)")
     command.add_argument(

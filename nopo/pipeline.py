@@ -139,7 +139,7 @@ class Pipeline:
             views: framed photos.
             rest_joints: (55, 3) joints of the subject's own T-pose, metres, if they are known. Without them the open
                 model predicts them, and the published ones stay in the proportions of their template.
-            facing: for each photo, where the person faces in it if you want to say so: "front", "back", or the picture's
+            facing: for each photo, where the person faces, if you want to say so: "front", "back", or the picture's
                 "left" or "right"; "auto" leaves it to the network.
             progress: told before and after.
 

@@ -38,6 +38,7 @@ class Wishes:
         background: sRGB in [0, 1], or None for transparency.
         framing: how much of the person is seen.
         elevation_deg: of the camera; positive looks down from above.
+        facing: where the person faces in each photo, see `Pipeline.encode`.
     """
 
     matting: str = "auto"
@@ -48,6 +49,7 @@ class Wishes:
     background: Sequence[float] | None = WHITE
     framing: Framing = "whole"
     elevation_deg: float = 5.0
+    facing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.turntable is not None:
@@ -95,7 +97,7 @@ def write_results(
     with watch.stage("preprocess"):
         seen = pipeline.preprocess(photos, matting=wishes.matting, progress=progress)
     with watch.stage("encode"):
-        avatar = pipeline.encode(seen.views, progress=progress)
+        avatar = pipeline.encode(seen.views, facing=wishes.facing, progress=progress)
     look: dict[str, Any] = {"size": wishes.size, "background": wishes.background, "framing": wishes.framing}
     with watch.stage("views"):
         views = [pipeline.view(avatar, side, wishes.elevation_deg, **look) for side in SIDES.values()]

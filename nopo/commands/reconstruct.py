@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if bool(args.photos) == (args.batch is not None):
         raise NopoError("Give either photos of one person, or --batch and a folder with a folder of photos for each.")
+    if args.facing is not None and args.batch is not None:
+        raise NopoError("--facing is for the photos of one person; leave it out with --batch.")
     wishes = Wishes(
         matting=args.matte,
         turntable=None if args.turntable == "none" else f".{args.turntable}",
@@ -38,6 +40,7 @@ def run(args: argparse.Namespace) -> int:
         background=parse_background(args.background),
         framing=args.framing,
         elevation_deg=args.elevation,
+        facing=None if args.facing is None else tuple(args.facing.split(",")),
     )
     return _one(args, wishes) if args.batch is None else _batch(args, wishes)
 

@@ -8,16 +8,39 @@ docs/OPEN_MODEL.md measures it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nopo.errors import NopoError
+
 CELL = 8
 """Pixels on a side of one cell of the map in which the head is looked for."""
+
+DIRECTIONS: dict[str, tuple[float, float]] = {
+    "front": (0.0, 1.0), "back": (0.0, -1.0), "left": (-1.0, 0.0), "right": (1.0, 0.0),
+}  # fmt: skip
+"""Ways to face by name: left and right are those of the picture."""
 
 GROUPS = 8
 HIDDEN = 64
 HARMONICS = 4  # sine and cosine of the angle and of twice the angle
+
+
+def directions(names: Sequence[str | None]) -> Tensor:
+    """What a user says of each photo [V, 2]; NaN for "auto" or None, which leave it to the network.
+
+    Raises:
+        NopoError: no such direction.
+    """
+    rows = []
+    for name in names:
+        if name not in (None, "auto", *DIRECTIONS):
+            raise NopoError(f"A person faces {', '.join(DIRECTIONS)} or auto, not {name}.")
+        rows.append(DIRECTIONS.get(name or "auto", (torch.nan, torch.nan)))
+    return torch.tensor(rows)
 
 
 class Residual(nn.Module):

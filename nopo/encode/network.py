@@ -104,7 +104,7 @@ class Network(nn.Module):
             nn.init.zeros_(self.rest_joints.out.bias)
 
     @torch.no_grad()
-    def forward(self, images: Tensor, masks: Tensor, template: Template) -> Prediction:
+    def forward(self, images: Tensor, masks: Tensor, template: Template, facing: Tensor | None = None) -> Prediction:
         """One person, without gradients.
 
         Args:
@@ -112,15 +112,20 @@ class Network(nn.Module):
                 the config's `detail`).
             masks: [V, H, W] foreground in [0, 1].
             template: maps of the config's template size.
+            facing: [V, 2] the direction that the person faces, where it is known (see `facing.directions`).
 
         Raises:
-            NopoError: a shape that the network cannot take.
+            NopoError: a shape that the network cannot take, or a direction that it was never told.
         """
+        if facing is not None:
+            if self.config.facing is None and not facing.isnan().all():
+                raise NopoError("This network cannot be told which way the person faces; leave that out.")
+            facing = facing[None].to(images.device)
         detail = self.config.detail
         if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
             raise NopoError(f"Photos must have sides that are multiples of {PATCH * detail} for this network.")
         small_images, small_masks = (images, masks) if detail == 1 else shrink(images, masks, detail)
-        prediction = self.forward_batch(small_images[None], small_masks[None], template)[0]
+        prediction = self.forward_batch(small_images[None], small_masks[None], template, told_facing=facing)[0]
         image = fade_bridges(prediction.image) if self.config.fade_bridges else prediction.image
         if detail > 1:
             image = refine(image, images, masks, detail, self.config.image_colour or 0.0)

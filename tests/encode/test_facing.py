@@ -1,6 +1,9 @@
+import pytest
 import torch
+from small import small_network, small_template, small_views
 
-from nopo.encode.facing import CELL, Facing
+from nopo.encode.facing import CELL, Facing, directions
+from nopo.errors import NopoError
 
 
 def facing() -> Facing:
@@ -40,3 +43,23 @@ def test_it_finds_a_small_head_and_reads_which_way_it_looks():
         optimizer.step()
     assert float(wrong.detach()) < 0.1
     assert (head.flatten(1).argmax(1) == cell).float().mean() > 0.9
+
+
+def test_a_user_may_say_where_the_person_faces():
+    told = directions(["front", "auto", None, "left"])
+    assert told[0].tolist() == [0, 1] and told[3].tolist() == [-1, 0] and told[1:3].isnan().all()
+    with pytest.raises(NopoError, match="front, back, left, right or auto"):
+        directions(["north"])
+
+
+def test_what_the_user_says_reaches_the_gaussians_and_a_network_without_ears_says_so():
+    network = small_network("open").eval()
+    torch.nn.init.normal_(network.backbone.facing.modulation.weight, std=0.1)
+    images, masks = small_views(1)
+    means = [
+        network(images, masks, small_template(), directions([way])).image.means for way in ("front", "back")
+    ]
+    assert not torch.allclose(*means)
+    deaf = small_network("vitl").eval()
+    with pytest.raises(NopoError, match="cannot be told"):
+        deaf(images, masks, small_template(), directions(["front"]))
