@@ -103,19 +103,20 @@ class Articulator:
 
     def pose(self, pose: Pose) -> Gaussians:
         """The avatar in one pose; posed Gaussians in world."""
-        return self._place(self.transforms(pose.rotations, pose.transl))
+        return self.place(self.transforms(pose.rotations, pose.transl))
 
     def frames(self, motion: Motion) -> Iterator[Gaussians]:
         """The avatar in every frame of a motion, one after the other, so that memory does not grow with its length."""
         for transforms in self.transforms(motion.rotations, motion.transl):
-            yield self._place(transforms)
+            yield self.place(transforms)
 
     def transforms(self, rotations: Tensor, transl: Tensor) -> Tensor:
         """Joint transforms [..., 55, 3, 4] for axis-angles [..., 55, 3] and translations [..., 3]."""
         matrices = axis_angle_to_matrix(rotations.to(self.rest_joints))
         return forward_kinematics(matrices, self.rest_joints, transl.to(self.rest_joints))
 
-    def _place(self, transforms: Tensor) -> Gaussians:
+    def place(self, transforms: Tensor) -> Gaussians:
+        """The avatar with its joints moved by [55, 3, 4], from `transforms`: nothing here waits for a GPU."""
         means, covars = _skin_columns(self._means, self._covars, self._weights, transforms)
         return replace(self.canonical, means=means, covars=covars)
 

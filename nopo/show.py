@@ -25,6 +25,7 @@ from nopo.motion import Motion, Pose
 from nopo.motions import load_motion
 from nopo.progress import Progress, silent
 from nopo.render import render
+from nopo.render.handover import to_bytes, to_host
 from nopo.render.threads import cores
 
 Frame: TypeAlias = np.ndarray
@@ -68,7 +69,7 @@ def view(
     sides, framed = checked_size(size), Framed(avatar, framing)
     posed = _posed(avatar, pose)
     camera = shot(framed.points(posed), framing, elevation_deg, sides).camera(azimuth_deg, elevation_deg)
-    return _picture(posed, camera, background, threads=None)
+    return _drawn(posed, camera, background, threads=None).cpu().numpy()
 
 
 def turntable(
@@ -95,7 +96,7 @@ def turntable(
     posed = _posed(avatar, pose)
     around = shot(framed.points(posed), framing, elevation_deg, sides)
     cameras = [around.camera(azimuth_deg + 360 * i / frames, elevation_deg) for i in range(frames)]
-    yield from _in_order(lambda i: _picture(posed, cameras[i], background), frames, posed.device, progress)
+    yield from _in_order(lambda i: _drawn(posed, cameras[i], background), frames, posed.device, progress)
 
 
 def animate(
@@ -121,10 +122,11 @@ def animate(
     goes_along = framing != "whole"
     fixed = shot(_reach(avatar, motion, framing, goes_along), framing, elevation_deg, sides, azimuth_deg)
     person = Articulator(avatar)
+    transforms = person.transforms(motion.rotations, motion.transl)  # [T, 55, 3, 4]
 
-    def picture(i: int) -> Frame:
+    def picture(i: int) -> Tensor:
         camera = fixed.camera(azimuth_deg, elevation_deg, motion.transl[i] if goes_along else None)
-        return _picture(person.pose(motion[i]), camera, background)
+        return _drawn(person.place(transforms[i]), camera, background)
 
     yield from _in_order(picture, len(motion), avatar.gaussians.device, progress)
 
@@ -157,18 +159,21 @@ def _reach(avatar: Avatar, motion: Motion, framing: Framing, goes_along: bool) -
     return torch.cat(points)
 
 
-def _picture(
+def _drawn(
     gaussians: Gaussians, camera: Camera, background: Sequence[float] | None, threads: int | None = 1
-) -> Frame:
+) -> Tensor:
+    """A picture (H, W, 3 or 4) uint8, on the Gaussians' device."""
     drawn = render(gaussians, camera, background, threads=threads)
     picture = drawn.rgb[0]  # [H, W, 3]
     if background is None:  # over black, colours come multiplied by alpha
         alpha = drawn.alpha[0]  # [H, W, 1]
         picture = torch.cat([picture / alpha.clamp_min(1e-6), alpha], -1)
-    return (picture.clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
+    return to_bytes(picture)
 
 
-def _in_order(picture: Callable[[int], Frame], count: int, device: torch.device, progress: Progress) -> Iterator[Frame]:
+def _in_order(
+    picture: Callable[[int], Tensor], count: int, device: torch.device, progress: Progress
+) -> Iterator[Frame]:
     """Pictures 0, 1, 2…, drawn by one worker a core, a few ahead of the one that is asked for.
 
     On the CPU a whole picture per worker beats several workers inside one picture; a GPU is fed by one worker.
@@ -177,11 +182,16 @@ def _in_order(picture: Callable[[int], Frame], count: int, device: torch.device,
     pool = ThreadPoolExecutor(workers, "nopo-render")
     ahead: deque[Future[Frame]] = deque()
     draw = torch.inference_mode()(picture)
+    arriving = to_host(draw(i) for i in range(count))
+
+    def frame(i: int) -> Frame:
+        return draw(i).numpy() if device.type == "cpu" else next(arriving)
+
     progress("render", 0, count)
     try:
         for i in range(count + 2 * workers):
             if i < count:
-                ahead.append(pool.submit(draw, i))
+                ahead.append(pool.submit(frame, i))
             if i >= 2 * workers:
                 yield ahead.popleft().result()
                 progress("render", i - 2 * workers + 1, count)

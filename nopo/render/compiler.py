@@ -42,14 +42,18 @@ def _keep_compiled_code() -> None:
         sys.modules["numba"].config.CACHE_DIR = folder
 
 
+def cache_folder() -> Path:
+    """Where things that can be made again are kept; RuntimeError if the user has no home."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nopo"
+
+
 def _writable_folder() -> str:
     # numba renews a function when its own file changes, not when one that it uses does: hence a folder per version.
     digest = hashlib.sha256()
     for source in (Path(harmonics.__file__), *sorted(Path(__file__).parent.glob("*.py"))):
         digest.update(source.read_bytes())
     try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = base / "nopo" / f"numba-{digest.hexdigest()[:12]}"
+        folder = cache_folder() / f"numba-{digest.hexdigest()[:12]}"
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             return str(folder)

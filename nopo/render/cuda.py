@@ -1,4 +1,4 @@
-"""Rendering on CUDA by gsplat, and whether this machine can.
+"""Rendering on CUDA by gsplat.
 
 gsplat 1.5.3 draws the same picture but for these details: its largest alpha of one Gaussian in one pixel is 0.999 and
 cannot be chosen, so opacities are limited to `max_alpha` instead, which is the same in a Gaussian's centre only; it
@@ -9,95 +9,31 @@ the principal point is off the centre; equal depths may come in any order.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Sequence
-from functools import cache
 
 import torch
 from torch import Tensor
 
 from nopo.camera import Camera
-from nopo.errors import DependencyError
 from nopo.gaussians import Gaussians
 from nopo.render.settings import BLUR_PX2, NEAR_M, Rendering, Settings
 
-LOGGER = logging.getLogger(__name__)
-
-_BUILD_SECONDS = 600  # gsplat compiles its CUDA code when it is first imported
-_PROBE = """
-import torch, gsplat
-one = torch.ones(1, device="cuda")
-camera = torch.eye(4, device="cuda")[None]
-gsplat.rasterization(torch.tensor([[0.0, 0, 2]], device="cuda"), None, None, one, torch.ones(1, 3, device="cuda"),
-                     camera, torch.tensor([[[8.0, 0, 4], [0, 8, 4], [0, 0, 1]]], device="cuda"), 8, 8,
-                     covars=torch.eye(3, device="cuda")[None])
-torch.cuda.synchronize()
-"""
-
-
-def available() -> bool:
-    """Whether gsplat works here; tried once, in another process, with a limit on its time. Says once why not."""
-    reason = _why_not()
-    return reason is None
-
-
-def require() -> None:
-    """Go on only where gsplat works.
-
-    Raises:
-        DependencyError: it does not; the message says why.
-    """
-    reason = _why_not()
-    if reason is not None:
-        raise DependencyError(f'gsplat cannot be used here ({reason}); choose the backend "cpu".')
-
-
-@cache
-def _why_not() -> str | None:
-    """Why gsplat cannot be used, or None if it can."""
-    if not torch.cuda.is_available():
-        return "no CUDA device"
-    if os.environ.get("SPACES_ZERO_GPU"):  # where CUDA looks present all the time, and nothing compiles
-        reason: str | None = "a ZeroGPU Space has no CUDA compiler"
-    else:
-        reason = _probe([sys.executable, "-c", _PROBE], _BUILD_SECONDS)
-    if reason is not None:
-        LOGGER.warning("gsplat cannot be used (%s): the CPU renders.", reason)
-    return reason
-
-
-def _probe(command: Sequence[str], seconds: float) -> str | None:
-    """Run a command to its end; what went wrong, in a few words, or None."""
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )  # fmt: skip
-    try:
-        output, _ = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
-        process.kill()
-        process.communicate()
-        return f"it did not compile within {seconds:g} s"
-    if process.returncode == 0:
-        return None
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return lines[-1][:200] if lines else f"it ended with code {process.returncode}"
-
 
 def rasterize(gaussians: Gaussians, views: Sequence[Camera], settings: Settings, backgrounds: Tensor) -> Rendering:
-    """Pictures of C cameras in one call; differentiable. Everything on CUDA, backgrounds (C, 3)."""
+    """Pictures of C cameras in one call; differentiable. Gaussians on CUDA, cameras and backgrounds (C, 3) anywhere.
+
+    Nothing here waits for the GPU but gsplat itself, which reads back how many tiles the Gaussians touch. A camera that
+    is on CUDA and not finite sees nothing.
+    """
+    backgrounds = _brought(backgrounds, gaussians.device)
     if len(gaussians) == 0:
         return _empty(views, backgrounds)
     from gsplat import rasterization
 
     means, covars, opacities, sh = _finite(gaussians)
+    viewmats = _brought(torch.stack([view.viewmat for view in views]), means.device).to(means)  # [C, 4, 4]
+    Ks = _brought(torch.stack([view.K for view in views]), means.device).to(means)  # [C, 3, 3]
+    good = (viewmats.isfinite() & Ks.isfinite().all((1, 2), keepdim=True)).all((1, 2), keepdim=True)
     pictures, alpha, _ = rasterization(
         means=means,
         quats=None,
@@ -105,8 +41,8 @@ def rasterize(gaussians: Gaussians, views: Sequence[Camera], settings: Settings,
         covars=covars,
         opacities=opacities.clamp_max(settings.max_alpha),
         colors=sh,
-        viewmats=torch.stack([view.viewmat for view in views]).to(means),
-        Ks=torch.stack([view.K for view in views]).to(means),
+        viewmats=torch.where(good, viewmats, 0),  # all depths 0: nearer than the near plane
+        Ks=torch.where(good, Ks, torch.eye(3, device=Ks.device)),
         width=views[0].width,
         height=views[0].height,
         near_plane=NEAR_M,
@@ -117,6 +53,15 @@ def rasterize(gaussians: Gaussians, views: Sequence[Camera], settings: Settings,
         render_mode="RGB+D",
     )
     return Rendering(pictures[..., :3], alpha, pictures[..., 3:])
+
+
+def _brought(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor on this device; from pinned memory, because a copy from other memory waits for the GPU."""
+    if tensor.device == device:
+        return tensor
+    if tensor.requires_grad or device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _finite(gaussians: Gaussians) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -14,7 +14,7 @@ from torch import Tensor
 from nopo.camera import Camera
 from nopo.errors import RenderError
 from nopo.gaussians import Gaussians
-from nopo.render import cuda
+from nopo.render import cuda, gsplat_check
 from nopo.render.settings import Rendering, Settings
 from nopo.render.threads import cores
 
@@ -71,20 +71,19 @@ def render(
     focals: Sequence[Tensor | None] = [None] * len(views)
     if cov_focal is not None:
         focals = cov_focal.to(like.device).expand(len(views), 2).unbind(0)
-    views = [view.to(like.device) for view in views]
     colours = _background(background, len(views), like)
 
     if backend == "auto":
         on_cuda = like.is_cuda and not tile_cut and cov_focal is None
-        backend = "gsplat" if on_cuda and cuda.available() else "cpu"
+        backend = "gsplat" if on_cuda and gsplat_check.available() else "cpu"
     if backend == "gsplat":
-        cuda.require()
+        gsplat_check.require()
         if tile_cut or cov_focal is not None or not like.is_cuda:
             raise RenderError("gsplat takes Gaussians on CUDA, and neither tile_cut nor cov_focal; use backend cpu.")
         return cuda.rasterize(gaussians, views, settings, colours)
     rasterize = _rasterizer(backend)
     pictures = [
-        rasterize(gaussians, view, settings, colour, focal)
+        rasterize(gaussians, view.to(like.device), settings, colour.to(like.device), focal)
         for view, colour, focal in zip(views, colours, focals, strict=True)
     ]
     return Rendering(*(_batch(channel) for channel in zip(*pictures, strict=True)))
@@ -92,7 +91,7 @@ def render(
 
 def drawing_device(device: torch.device) -> torch.device:
     """Where Gaussians are best kept to be drawn: on this device where gsplat works, else on the CPU, which draws."""
-    return device if device.type == "cuda" and cuda.available() else torch.device("cpu")
+    return device if device.type == "cuda" and gsplat_check.available() else torch.device("cpu")
 
 
 def warm_up(*, gradients: bool = False) -> None:
@@ -116,7 +115,7 @@ def warm_up(*, gradients: bool = False) -> None:
         pictures.rgb.sum().backward()
     LOGGER.info("The CPU renderer is compiled (%.1f s).", time.perf_counter() - start)
     if torch.cuda.is_available():
-        cuda.available()
+        gsplat_check.available()
 
 
 def _batch(pictures: Sequence[Tensor]) -> Tensor:
@@ -160,10 +159,10 @@ def _check(view: Camera) -> None:
 
 
 def _background(background: Tensor | Sequence[float] | None, num_views: int, like: Tensor) -> Tensor:
-    """The background as (C, 3)."""
+    """The background as (C, 3), where it is given."""
     if background is None:
-        return like.new_zeros(num_views, 3)
-    colour = torch.as_tensor(background, dtype=like.dtype, device=like.device)
+        return torch.zeros(num_views, 3, dtype=like.dtype)
+    colour = torch.as_tensor(background, dtype=like.dtype)
     if colour.shape[-1:] != (3,) or colour.shape[:-1] not in ((), (1,), (num_views,)):
         raise RenderError(f"background must have shape (3,) or ({num_views}, 3), not {tuple(colour.shape)}.")
     return colour.expand(num_views, 3)
