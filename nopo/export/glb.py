@@ -134,6 +134,7 @@ def _add_material(document: Document, texture: np.ndarray) -> int:
             "name": "avatar",
             "pbrMetallicRoughness": {"baseColorTexture": colour, "metallicFactor": 0.0, "roughnessFactor": 1.0},
             "extensions": {"KHR_materials_unlit": {}},
+            "doubleSided": True,  # between the lips one looks into the head, not through it
         },
     )
 

@@ -56,7 +56,8 @@ _LIMBS = {
 def limb_weights(joint_weights: Tensor) -> Tensor:
     """Which limb a point belongs to: weights [..., 55] -> [..., 8] of trunk, head, arms, hands and legs.
 
-    Two points of different limbs may touch (thighs, chin and chest) without having anything to do with each other.
+    Two points may touch (thighs, chin and chest) without having anything to do with each other: what the weights of
+    both have in common, the sum of the smaller ones, tells.
     """
     names = ["trunk", "head", *(f"{side}_{limb}" for limb in ("arm", "hand", "leg") for side in ("left", "right"))]
     table = torch.zeros(NUM_JOINTS, len(names))
@@ -124,7 +125,7 @@ def _heights(
     arm = means[:, None] - mesh.vertices[vertex]  # [M, 8, 3]
     height = (arm * directions[vertex]).sum(-1)  # [M, 8]
     aside = arm.square().sum(-1) - height.square()
-    same_limb = (limb_weights(mesh.joint_weights)[vertex] * limbs[:, None]).sum(-1)
+    same_limb = torch.minimum(limb_weights(mesh.joint_weights)[vertex], limbs[:, None]).sum(-1)
     weight = opacities[:, None] * same_limb * (-aside / (2 * TUBE_M**2)).exp()
     weight = weight * ((height > 2 * LOWEST_M) & (height < 1.5 * HIGHEST_M))
 

@@ -45,7 +45,7 @@ def look_down(
             closest = min(closest, away[k])
             same_limb = np.float32(0)
             for limb in range(limbs.shape[1]):
-                same_limb += limbs[p, limb] * cloud_limbs[g, limb]
+                same_limb += min(limbs[p, limb], cloud_limbs[g, limb])
             weight[k] = opacities[g] * same_limb
             alpha[k] = 0
             if bottom < height[k] < top:
