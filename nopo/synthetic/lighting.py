@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import astuple, dataclass, fields
 
 import torch
 from torch import Tensor
@@ -78,9 +78,12 @@ def of_places(lights: list[Light], image: Tensor) -> Light:
     """The lights of several photos as one whose every number is a tensor [P]: that of the photo `image` [P] int64."""
     if len(lights) == 1:
         return lights[0]
-    columns = {field.name: torch.tensor([getattr(light, field.name) for light in lights]) for field in fields(Light)}
-    spread = {name: values.to(image.device)[image] for name, values in columns.items()}
-    return Light(**{name: tuple(v.unbind(-1)) if v.dim() > 1 else v for name, v in spread.items()})  # type: ignore
+    rows = [[number for value in astuple(light) for number in (value if isinstance(value, tuple) else (value,))]
+            for light in lights]  # fmt: skip
+    spread = iter(torch.tensor(rows, device=image.device).T.contiguous().index_select(1, image))  # [P] each
+    shape = {field.name: getattr(lights[0], field.name) for field in fields(Light)}
+    return Light(**{k: tuple(next(spread) for _ in v) if isinstance(v, tuple) else next(spread)  # type: ignore
+                    for k, v in shape.items()})  # fmt: skip
 
 
 def irradiance(light: Light, normal: Tensor, openness: Tensor) -> Tensor:

@@ -120,13 +120,12 @@ def compiled_zbuffer(points: Tensor, faces: Tensor, size: tuple[int, int], two_s
     """`plain_zbuffer` by compiled code; CPU only."""
     from nopo.synthetic.zbuffer import fill
 
-    inverse_depth = torch.zeros(len(points), *size)
-    nearest = torch.zeros(len(points), *size, dtype=torch.int32)
+    keys = torch.zeros(len(points), *size, dtype=torch.int64)
     fill(
         points.contiguous().numpy(), faces.contiguous().numpy(), two_sided.numpy(),
-        np.float32(NEAR_M), np.float32(_FLAT), np.float32(_EDGE_SLACK), inverse_depth.numpy(), nearest.numpy(),
+        np.float32(NEAR_M), np.float32(_FLAT), np.float32(_EDGE_SLACK), keys.numpy(),
     )  # fmt: skip
-    return (inverse_depth.view(torch.int32).long() << 32) | nearest
+    return keys
 
 
 def fragments_at(keys: Tensor, pixel: Tensor, points: Tensor, faces: Tensor) -> Fragments:

@@ -63,9 +63,16 @@ def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, s
     """
     n, fine, _ = keys.shape
     s, size = supersample, fine // supersample
-    blocks = keys.view(n, size, s, size, s).transpose(2, 3).reshape(-1, s * s)
-    pixel = blocks.amax(1).nonzero()[:, 0]  # [Q]
-    block = blocks.index_select(0, pixel)  # [Q, s²]
+    grid = keys.view(n, size, s, size, s)
+    anything = grid[:, :, 0, :, 0]
+    for k in range(1, s * s):
+        anything = anything | grid[:, :, k // s, :, k % s]
+    pixel = anything.flatten().nonzero()[:, 0]  # [Q]
+    row = pixel // size  # of the picture, pictures below each other
+    corner = row * (s * fine) + (pixel - row * size) * s
+    offset = torch.arange(s * s, device=keys.device)
+    offset = offset // s * fine + offset % s
+    block = keys.flatten()[corner[:, None] + offset]  # [Q, s²]
     covered = block > 0
     rank = torch.arange(1, s * s + 1, device=keys.device)
     rank[s // 2 * s + s // 2] = s * s + 1  # nearest to the middle
@@ -78,9 +85,8 @@ def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, s
     elsewhere = other[more]
     second = (elsewhere * rank).argmax(1)
 
-    owner, place = torch.cat([pixel, pixel[more]]), torch.cat([first[:, 0], second])
-    row = owner // size  # of the picture, pictures below each other
-    at = (row * s + place // s) * fine + (owner - row * size) * s + place % s
+    owner = torch.cat([pixel, pixel[more]])
+    at = torch.cat([corner + offset[first[:, 0]], corner[more] + offset[second]])
     number = covered.sum(1)
     taken = elsewhere.sum(1)
     share = torch.cat([number, taken]).float()

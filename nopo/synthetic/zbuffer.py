@@ -18,10 +18,9 @@ def fill(
     near: np.float32,
     flat: np.float32,
     slack: np.float32,
-    inverse_depth: NDArray[np.float32],
-    nearest: NDArray[np.int32],
+    keys: NDArray[np.int64],
 ) -> None:
-    """Draw all faces into the pictures `inverse_depth` and `nearest` [N, H, W], which begin as zeros.
+    """Draw all faces into the z-buffer `keys` [N, H, W], which begins as zeros.
 
     Args:
         points: [N, V, 3] pixel x, pixel y, depth.
@@ -30,10 +29,9 @@ def fill(
         near: metres; faces with a nearer corner are left out.
         flat: square pixels; faces of less than half that area are left out.
         slack: how far outside of a face a pixel may lie, as a share of the face.
-        inverse_depth: 1 / metres, of what is seen.
-        nearest: its face.
+        keys: bits of the inverse depth (high) and face (low).
     """
-    pictures, height, width = inverse_depth.shape
+    pictures, height, width = keys.shape
     for n in range(pictures):
         for face in range(len(faces)):
             a = faces[face, 0]
@@ -66,6 +64,6 @@ def fill(
                         continue
                     inverse = ia + wb * ib + wc * ic
                     y, x = int(top) + row, int(left) + column
-                    if inverse >= inverse_depth[n, y, x]:  # of faces at the same depth the last one shows
-                        inverse_depth[n, y, x] = inverse
-                        nearest[n, y, x] = face
+                    key = (np.int64(np.float32(inverse).view(np.int32)) << 32) | face
+                    if key > keys[n, y, x]:
+                        keys[n, y, x] = key
