@@ -15,6 +15,7 @@ import gradio as gr
 from nopo.demo import work
 from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, film_of
 from nopo.demo.handlers import MAKE_FIRST, Handlers
+from nopo.demo.shots import capital
 from nopo.demo.visits import Visit
 from nopo.errors import NopoError
 from nopo.export.formats import FORMATS
@@ -253,11 +254,14 @@ def _sayable(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _without_names(sentence: str, args: tuple[Any, ...]) -> str:
-    """Files have made-up names on the server; the caller's are not repeated either."""
+    """The sentence without the names of the caller's files, which nobody but the caller should read."""
     for each in args:
-        if isinstance(each, str) and Path(each).is_absolute():
+        if isinstance(each, list):
+            for number, photo in enumerate(each, 1):
+                sentence = sentence.replace(Path(photo).name, f"photo {number}")
+        elif isinstance(each, str) and Path(each).is_absolute():
             sentence = sentence.replace(Path(each).name, "Your file")
-    return sentence
+    return capital(sentence)
 
 
 def _few(photos: list[str] | None) -> list[str]:

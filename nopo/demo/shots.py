@@ -68,7 +68,7 @@ class Desk:
         try:
             found = cut_out(photo, matting=matting, name=f"photo {number}")
         except NopoError as error:
-            return Shot(photo, self._picture_of_failure(photo), problem=_capital(str(error)), matting=matting)
+            return Shot(photo, self._picture_of_failure(photo), problem=capital(str(error)), matting=matting)
         return self._kept(photo, found, matting)
 
     def with_mask(self, shot: Shot, number: int, mask: str | Image.Image, by: str) -> Shot:
@@ -167,7 +167,8 @@ def canvas(shot: Shot, number: int) -> dict[str, str]:
     return {"photo": _data_url(picture, "jpeg"), "mask": _data_url(matte, "png")}
 
 
-def _capital(sentence: str) -> str:
+def capital(sentence: str) -> str:
+    """The sentence with a capital at its beginning."""
     return sentence[:1].upper() + sentence[1:]
 
 

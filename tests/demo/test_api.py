@@ -62,6 +62,10 @@ def test_a_session_keeps_its_avatar_and_another_has_none(url: str, client: Clien
 def test_trouble_is_one_sentence_that_says_what_to_do(client: Client, avatar: str, tmp_path: Path) -> None:
     letter = tmp_path / "letter.png"
     letter.write_text("dear reader")
+    sealed = tmp_path / "letter.safetensors"
+    sealed.write_text("dear reader")
+    noise = tmp_path / "letter.npz"
+    noise.write_text("dear reader")
     given, paper = handle_file(avatar), handle_file(str(letter))
     for call, words in (
         ({"api_name": "/cutouts", "photos": [paper]}, "^Photo 1 is not an image; give JPEG"),
@@ -70,9 +74,9 @@ def test_trouble_is_one_sentence_that_says_what_to_do(client: Client, avatar: st
         ({"api_name": "/reconstruct", "photos": [paper], "model": "../../etc/passwd"}, "^Choose one of the models"),
         ({"api_name": "/turntable", "avatar": given, "size": 100_000}, "^Choose a size"),
         ({"api_name": "/turntable", "avatar": given, "background": "red"}, "^Write the background as #rrggbb"),
-        ({"api_name": "/turntable", "avatar": paper}, "^Your file "),
+        ({"api_name": "/turntable", "avatar": handle_file(str(sealed))}, "^Your file "),
         ({"api_name": "/animate", "avatar": given, "motion": "/etc/passwd"}, "^Choose one of the motions"),
-        ({"api_name": "/animate", "avatar": given, "motion_file": paper}, "^Your file is not a motion"),
+        ({"api_name": "/animate", "avatar": given, "motion_file": handle_file(str(noise))}, "^Your file is not"),
         ({"api_name": "/export", "avatar": given, "format": "exe"}, "^Choose one of the formats"),
     ):
         with pytest.raises(AppError, match=words):
