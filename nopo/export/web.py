@@ -13,6 +13,7 @@ import json
 import re
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,9 @@ ROW = 1024
 """Gaussians in a row of the viewer's textures: blocks are padded to whole rows."""
 
 JOINTS_EACH = 4
-MAX_GAUSSIANS = 1_000_000
+MOST_GAUSSIANS = 300_000
+"""More are thinned out: files stay below some 10 MB, and phones keep up."""
+
 _FAINTEST = 1 / 255
 _FRAMED_POSES, _FRAMED_POINTS = 12, 1000
 _NEARER_M = 0.2
@@ -58,7 +61,7 @@ def write_html(avatar: Avatar, path: str | Path, *, motion: Motion | None = None
         motion: what it plays, again and again; without one the built-in motions, which are chosen on the page.
 
     Raises:
-        ExportError: nothing is visible, too much is, or the place cannot be written.
+        ExportError: nothing is visible, or the place cannot be written.
     """
     path = Path(path)
     page = web_page(avatar, built_in(avatar) if motion is None else {"motion": motion})
@@ -82,9 +85,9 @@ def web_page(avatar: Avatar, motions: Mapping[str, Motion], title: str = "Avatar
         title: of the window.
 
     Raises:
-        ExportError: nothing is visible, or too much is.
+        ExportError: nothing is visible.
     """
-    avatar = _visible(avatar.to("cpu"))
+    avatar = thinned(_visible(avatar.to("cpu")))
     clips = dict(motions) or {"T-pose": Motion(torch.zeros(1, len(PARENTS), 3), torch.zeros(1, 3), 1)}
     count = len(avatar.gaussians)
     box, blocks = _cloud_blocks(avatar)
@@ -123,9 +126,18 @@ def _visible(avatar: Avatar) -> Avatar:
     index = torch.nonzero(finite & (cloud.opacities > _FAINTEST)).squeeze(1)
     if len(index) == 0:
         raise ExportError("The avatar has nothing that can be seen; make it again from another photo.")
-    if len(index) > MAX_GAUSSIANS:
-        raise ExportError(f"A web page holds at most {MAX_GAUSSIANS:,} Gaussians, not {len(index):,}.")
     return Avatar(cloud.select(index), avatar.bone_weights[index], avatar.rest_joints, avatar.model)
+
+
+def thinned(avatar: Avatar, most: int = MOST_GAUSSIANS) -> Avatar:
+    """At most so many of the Gaussians, chosen evenly by lot, and larger, so that they cover the same surface."""
+    count = len(avatar.gaussians)
+    if count <= most:
+        return avatar
+    index = torch.randperm(count, generator=torch.Generator().manual_seed(0))[:most].sort().values
+    few = avatar.gaussians.select(index)
+    larger = replace(few, covars=few.covars * (count / most))
+    return Avatar(larger, avatar.bone_weights[index], avatar.rest_joints, avatar.model)
 
 
 def _cloud_blocks(avatar: Avatar) -> tuple[dict[str, Any], list[np.ndarray]]:

@@ -18,7 +18,7 @@ from PIL import Image
 from nopo.articulate import articulate
 from nopo.avatar import Avatar
 from nopo.body.skeleton import joint_weights_from_bones
-from nopo.camera import orbit
+from nopo.camera import framing_orbit, orbit
 from nopo.errors import ExportError
 from nopo.export import web
 from nopo.export.formats import export
@@ -88,6 +88,15 @@ def test_an_avatar_without_substance_is_refused(body_avatar: Avatar, tmp_path: P
     with pytest.raises(ExportError, match="nothing that can be seen"):
         web.write_html(ghost, tmp_path / "ghost.html")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_gaussians_are_thinned_out_and_look_the_same(body_avatar: Avatar) -> None:
+    assert web.thinned(body_avatar) is body_avatar
+    few = web.thinned(body_avatar, len(body_avatar.gaussians) // 2)
+    assert len(few.gaussians) == len(few.bone_weights) == len(body_avatar.gaussians) // 2
+    camera = framing_orbit(body_avatar.gaussians.means, 20, size=(256, 256))
+    before, after = (render(person.gaussians, camera, web.PAPER).rgb[0] for person in (body_avatar, few))
+    assert -10 * math.log10(float(((before - after) ** 2).mean())) > 25
 
 
 @pytest.fixture(scope="module")
