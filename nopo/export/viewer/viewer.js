@@ -369,7 +369,7 @@ class Hand {
 }
 
 /** The page: what plays, from where it is seen, and when a new picture is due. */
-async function open() {
+async function start() {
   const part = (id) => document.getElementById(id);
   const scene = JSON.parse(part("scene").textContent);
   const { cloud, motions } = divide(scene, await unpack(part("data").textContent));
@@ -458,4 +458,4 @@ function say(sentence) {
   document.getElementById("wait").textContent = sentence;
 }
 
-open().catch((error) => say(String(error.message || error)));
+start().catch((error) => say(String(error.message || error)));
