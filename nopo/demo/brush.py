@@ -27,15 +27,14 @@ CSS = """
   background: var(--background-fill-primary); color: var(--body-text-color); font-size: 14px; cursor: pointer; }
 .brush button:hover { border-color: var(--primary-400); }
 .brush button:focus-visible { outline: 2px solid var(--primary-500); outline-offset: 2px; }
-.brush button[aria-pressed="true"], @media (max-width: 640px) { .brush label { order: 1; flex-basis: 100%; } }
-.brush .use { background: var(--primary-600); border-color: var(--primary-600);
+.brush button[aria-pressed="true"], .brush .use { background: var(--primary-600); border-color: var(--primary-600);
   color: white; }
 .brush label { display: flex; align-items: center; gap: 8px; font-size: 14px; flex: 1 1 130px; margin: 0; }
 .brush input { flex: 1; min-width: 60px; accent-color: var(--primary-500); }
 .brush canvas { display: block; max-width: 100%; max-height: 62vh; margin: 0 auto; border-radius: 10px;
   touch-action: none; cursor: crosshair; }
-@media (max-width: 640px) { .brush label { order: 1; flex-basis: 100%; } }
 .brush .use { justify-self: start; font-weight: 600; padding: 9px 20px; }
+@media (max-width: 640px) { .brush label { order: 1; flex-basis: 100%; } }
 """
 
 
