@@ -43,7 +43,7 @@ class Rotary:
         """Rotate queries or keys [..., n, 64]: channels (k, k + 16) of each half form a pair."""
         first, second = x.unflatten(-1, (2, 2, -1)).split(1, dim=-2)  # each [..., n, 2, 1, 16]
         turned = torch.cat([first * self.cos - second * self.sin, second * self.cos + first * self.sin], -2)
-        return turned.flatten(-3)
+        return turned.flatten(-3).to(x.dtype)  # under autocast x is shorter than the angles
 
 
 def _split_heads(x: Tensor) -> Tensor:

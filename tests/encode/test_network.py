@@ -196,6 +196,17 @@ def test_autocast_keeps_the_geometry_in_float32(preset):
         assert bool((torch.linalg.eigvalsh(branch.covars.double()) > 0).all())
 
 
+def test_autocast_keeps_keys_and_values_short():
+    block = small_network("vitl").backbone.image_decoder[0]
+    tokens = torch.randn(1, 6, 64)
+    angles = Rotary.grid(2, 3, tokens)
+    exact = block.memory(tokens, angles)
+    with torch.autocast("cpu", torch.bfloat16):
+        memory = block.memory(tokens, angles)
+    assert exact.dtype == torch.float32 and memory.dtype == torch.bfloat16
+    close(memory.float(), exact, 0.03)
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_covariances_can_be_left_out(preset):
     network, template = small_network(preset), small_template()
