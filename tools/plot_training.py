@@ -1,6 +1,6 @@
 """The open model's training curve: error against photos seen, from the histories of its runs.
 
-    python tools/plot_training.py ~/nopo-run/history.jsonl -o docs/pictures/training.png
+python tools/plot_training.py ~/nopo-run/history.jsonl -o docs/pictures/training.png
 """
 
 from __future__ import annotations
