@@ -197,6 +197,7 @@ CSS = """
 .small-print p { margin: 0 0 6px; max-width: 100ch; }
 @media (max-width: 640px) {
   .masthead h1 { font-size: 38px; } .masthead p { font-size: 16px; }
+  #motions { max-width: calc(100vw - 64px); } /* wider inside: it scrolls sideways */
   #motions .grid-wrap { overflow-x: auto !important; }
   #motions .grid-container { width: 620px; }
   #turntable, #animation { height: 370px !important; }
