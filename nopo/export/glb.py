@@ -21,6 +21,7 @@ from nopo.export.files import partial_file, writing
 from nopo.export.gltf import INDICES, VERTICES, Document
 from nopo.export.mesh import SkinnedMesh, body_mesh
 from nopo.export.outline import follow_outline
+from nopo.export.splats import visible_index
 from nopo.export.texture import bake_texture
 from nopo.motion import Motion, Pose
 from nopo.progress import Progress, silent
@@ -54,16 +55,18 @@ def write_glb(
         `path`.
 
     Raises:
-        ExportError: the file cannot be written, or the avatar stands on SMPL-X, whose files were not found.
+        ExportError: nothing is visible, the file cannot be written, or the avatar stands on SMPL-X, whose files were
+            not found.
     """
     path = Path(path)
     avatar = avatar.to("cpu")
     with torch.inference_mode():
         progress("mesh", 0, 1)
-        weights = joint_weights_from_bones(avatar.bone_weights)
-        mesh = follow_outline(body_mesh(avatar), avatar.rest_joints, avatar.gaussians, weights)
+        visible = visible_index(avatar.gaussians)
+        cloud, weights = avatar.gaussians.select(visible), joint_weights_from_bones(avatar.bone_weights[visible])
+        mesh = follow_outline(body_mesh(avatar), avatar.rest_joints, cloud, weights)
         progress("mesh", 1, 1)
-        texture = bake_texture(mesh, avatar.gaussians, weights, TEXTURE_SIZE, progress)
+        texture = bake_texture(mesh, cloud, weights, TEXTURE_SIZE, progress)
         content = glb_bytes(mesh, texture, avatar.rest_joints, motion=motion, pose=pose, model=avatar.model)
     with partial_file(path) as partial, writing(path):
         partial.write_bytes(content)

@@ -74,7 +74,7 @@ def follow_outline(mesh: SkinnedMesh, rest_joints: Tensor, cloud: Gaussians, clo
     Args:
         mesh: the bare body.
         rest_joints: [55, 3] its joints.
-        cloud: N Gaussians in the same T-pose.
+        cloud: N Gaussians in the same T-pose, all of them finite.
         cloud_weights: [N, 55] their joint weights.
     """
     opaque = (cloud.opacities > LEAST_OPACITY).nonzero().squeeze(1)

@@ -30,7 +30,6 @@ TOP_M, BOTTOM_M = 0.06, -0.03
 BLUR_M = 0.0015
 """About half a texel's size: thinner Gaussians are widened, as a renderer does for pixels."""
 
-LEAST_OPACITY = 0.02
 DRAWN_DEGREE = 3  # what `nopo.render` draws of a higher one
 CHUNK = 32_768
 
@@ -51,7 +50,7 @@ def bake_texture(
 
     Args:
         mesh: the body, in the same T-pose as the cloud.
-        cloud: N Gaussians.
+        cloud: N Gaussians, at least one, all of them finite.
         cloud_weights: [N, 55] their joint weights.
         size: texels of a side.
         progress: told what is done, as stage "texture".
@@ -71,8 +70,7 @@ def bake_texture(
 
     normals = torch.nn.functional.normalize(sample(mesh.normals), dim=-1)
     texels = _Texels(sample(mesh.vertices), normals, sample(limb_weights(mesh.joint_weights)))
-    solid = cloud.opacities > LEAST_OPACITY
-    colours = _colours(texels, cloud.select(solid), limb_weights(cloud_weights[solid]), progress)
+    colours = _colours(texels, cloud, limb_weights(cloud_weights), progress)
     texture = np.full((size, size, 3), 128, np.uint8)
     texture[covered.numpy()] = (colours.clamp(0, 1) * 255).round().byte().numpy()
     nearest = distance_transform_edt(~covered.numpy(), return_distances=False, return_indices=True)
@@ -86,8 +84,6 @@ def _colours(texels: _Texels, cloud: Gaussians, cloud_limbs: Tensor, progress: P
     from nopo.export.texture_loops import look_down
 
     count = len(texels.positions)
-    if len(cloud) == 0:
-        return torch.full((count, 3), 0.5)
     neighbours = min(NEIGHBOURS, len(cloud))
     cells, cell_of = _cells(texels.positions)
     tree = cKDTree(cloud.means.numpy())
