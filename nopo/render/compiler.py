@@ -8,6 +8,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,7 +29,26 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
     _keep_compiled_code()
     from numba import njit
 
+    _spare_blas()
     return njit(nogil=True, cache=True, **options)
+
+
+@cache
+def _spare_blas() -> None:
+    """Keep numba from importing scipy.linalg, a seventh of the time to the first frame, only to see that it is there.
+
+    numba asks once, when it loads its array functions; whoever multiplies matrices in a kernel is asked again by numba.
+    """
+    from numba.np import linalg
+
+    asked = getattr(linalg, "ensure_blas", None)
+    if asked is None or find_spec("scipy") is None:  # another numba, or an answer that would be no
+        return
+    linalg.ensure_blas = lambda: None
+    try:
+        import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = asked
 
 
 def _keep_compiled_code() -> None:
