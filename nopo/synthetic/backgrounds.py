@@ -55,7 +55,7 @@ def room(dice: Dice, camera: Camera, floor_y: float) -> Tensor:
     if dice.chance(0.25):  # wallpaper
         colours = (paper, _quiet(dice, 0.6, 0.95), paper)
         stripes = replace(plain_fabric(paper, dice), pattern="bars", period=0.4, colours=colours)
-        wall = fabric_colour(stripes, wall_place, 0.01)
+        wall = fabric_colour(stripes, wall_place, torch.tensor(0.01))
     planks = torch.minimum((along / 0.17) % 1, 1 - (along / 0.17) % 1) < 0.02
     board_tone = 1 + 0.06 * torch.sin(torch.floor(along / 0.17) * 12.9898)
     ground = torch.tensor(ground_colour) * (board_tone * (1 - 0.25 * planks))[:, None]

@@ -14,7 +14,7 @@ _HAIRLINE_Z = (-0.03, 0.03, 0.052, 0.075, 0.1, 0.12, 0.145, 0.2)
 _HAIRLINE_Y = (0.528, 0.545, 0.602, 0.592, 0.605, 0.64, 0.672, 0.675)
 
 
-def edge(distance: Tensor, softness: float) -> Tensor:
+def edge(distance: Tensor, softness: float | Tensor) -> Tensor:
     """0 outside, 1 inside, with a border `softness` metres wide."""
     return (distance / softness + 0.5).clamp(0, 1)
 

@@ -183,7 +183,8 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     lights = [wishes.light or sample_light(dice) for _ in poses]
     cameras = [framing.camera for framing in framings]
     K, viewmat = cameras_of(cameras, device)
-    exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights)
+    swatches = uv_atlas(wishes.uv_size, str(device)).swatches
+    exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights, swatches)
     premultiplied, coverage = develop(exposure)
     window = _windows(framings, size).to(device)  # [V, H, W]
     masks, images = [], []
@@ -206,7 +207,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "rest_joints": subject.rest_joints,
         "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
         **_truth(subject, exposure, mask, window),
-        **uv_surface(subject, exposure.gain, wishes.uv_size),
+        **uv_surface(subject, exposure, wishes.uv_size),
         "uv_visible": uv_visible(posed, K, viewmat, exposure.keys, mask, wishes.uv_size),
     }
     return _Shots(tensors, cameras, poses, person)

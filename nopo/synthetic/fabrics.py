@@ -112,13 +112,13 @@ def _contrasting(dice: Dice, colour: RGB) -> RGB:
     return other
 
 
-def fabric_colour(fabric: Fabric, place: Tensor, footprint: float) -> Tensor:
+def fabric_colour(fabric: Fabric, place: Tensor, footprint: Tensor) -> Tensor:
     """Colour of a material at places on the cloth.
 
     Args:
         fabric: the material.
         place: [P, 3] metres: across the cloth, along it (up), and depth.
-        footprint: metres that one pixel covers; edges of patterns are as soft as that.
+        footprint: [P] or one for all, metres that one pixel covers; edges of patterns are as soft as that.
 
     Returns:
         [P, 3] sRGB.
@@ -139,14 +139,14 @@ def fabric_colour(fabric: Fabric, place: Tensor, footprint: float) -> Tensor:
     return colour * (1 + fabric.weave * grain[:, None])
 
 
-def _pattern_lines(fabric: Fabric, place: Tensor, footprint: float) -> tuple[Tensor, Tensor]:
+def _pattern_lines(fabric: Fabric, place: Tensor, footprint: Tensor) -> tuple[Tensor, Tensor]:
     soft = footprint / fabric.period
     across = _duty(place[:, 0] / fabric.period + fabric.waves[0], fabric.duty, soft)
     up = _duty(place[:, 1] / fabric.period + fabric.waves[1], fabric.duty, soft)
     return across, up
 
 
-def _share(fabric: Fabric, place: Tensor, footprint: float) -> Tensor:
+def _share(fabric: Fabric, place: Tensor, footprint: Tensor) -> Tensor:
     """[P] share of the second colour."""
     u, v, w = place.unbind(-1)
     period, waves, soft = fabric.period, fabric.waves, footprint / fabric.period
@@ -187,17 +187,15 @@ def _directions(fabric: Fabric, first: int, frequency: float, like: Tensor) -> T
     return torch.tensor(fabric.waves[first : first + 9], device=like.device).view(3, 3) * frequency
 
 
-def _duty(phase: Tensor, duty: float, soft: float) -> Tensor:
+def _duty(phase: Tensor, duty: float, soft: Tensor) -> Tensor:
     """Periodic stripes: 1 over the last part of each period, with edges `soft` periods wide."""
-    if soft > 0.6:  # finer than the picture: its mean
-        return torch.full_like(phase, 1 - duty)
     place = phase % 1
-    edge = max(soft, 1e-3)
-    return ((place - duty) / edge + 0.5).clamp(0, 1) * ((1 - place) / edge + 0.5).clamp(0, 1) + (
-        0.5 - place / edge
-    ).clamp(0, 1)
+    edge = soft.clamp_min(1e-3)
+    end = place / edge
+    share = ((place - duty) / edge + 0.5).clamp(0, 1) * (1 / edge - end + 0.5).clamp(0, 1) + (0.5 - end).clamp(0, 1)
+    return torch.where(soft > 0.6, 1 - duty, share)  # what is finer than the picture shows its mean
 
 
-def _step(value: Tensor, soft: float) -> Tensor:
+def _step(value: Tensor, soft: Tensor) -> Tensor:
     """0 below zero, 1 above, with an edge `soft` wide."""
-    return (value / max(soft, 1e-4) + 0.5).clamp(0, 1)
+    return (value / soft.clamp_min(1e-4) + 0.5).clamp(0, 1)

@@ -19,7 +19,7 @@ class Canvas(Protocol):
     """What can be painted on; see `paint`."""
 
     place: Tensor
-    footprint: float
+    footprint: Tensor
     colour: Tensor
     shine: Tensor
 

@@ -49,7 +49,7 @@ def _axes_apart(values: Tensor) -> Tensor:
 class _Canvas:
     """Colours being painted over each other."""
 
-    def __init__(self, place: Tensor, footprint: float, ground: RGB) -> None:
+    def __init__(self, place: Tensor, footprint: Tensor, ground: RGB) -> None:
         self.place, self.footprint = _axes_apart(place), footprint
         self.colour = torch.tensor(ground, device=place.device)[:, None].repeat(1, len(place)).T
         self.shine = torch.full((len(place),), 0.12, device=place.device)
@@ -58,7 +58,7 @@ class _Canvas:
     def part(self, index: Tensor) -> _Canvas:
         """A canvas of its own for the places `index`, with the colours that they have by now."""
         part = object.__new__(_Canvas)
-        part.place, part.footprint = _axes_apart(self.place[index]), self.footprint
+        part.place, part.footprint = _axes_apart(self.place[index]), self.footprint[index]
         part.colour = _axes_apart(self.colour[index])
         part.shine, part.wrinkle = self.shine[index], self.wrinkle[index]
         return part
@@ -69,7 +69,7 @@ class _Canvas:
 
     def soft(self, distance: Tensor, softness: float = 0.0015) -> Tensor:
         """Coverage of a signed distance, at least a pixel soft."""
-        return edge(distance, max(softness, self.footprint))
+        return edge(distance, self.footprint.clamp_min(softness))
 
     def over(self, share: Tensor, colour: Tensor | RGB) -> None:
         """Paint `colour` ([P, 3] or one) with coverage `share` [P]."""
@@ -90,14 +90,14 @@ class _Canvas:
         if len(touched) == 0:
             return
         where = _axes_apart((self.place if place is None else place)[touched])
-        cloth = fabric_colour(fabric, where, self.footprint)
+        cloth = fabric_colour(fabric, where, self.footprint[touched])
         part = share[touched][:, None]
         self.colour[touched] += part * (cloth - self.colour[touched])
         self.shine[touched] += share[touched] * (fabric.shine - self.shine[touched])
         self.wrinkle[touched] += share[touched] * (fabric.wrinkle - self.wrinkle[touched])
 
 
-def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: float) -> Paint:
+def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: Tensor) -> Paint:
     """Colour the visible places of one person.
 
     Args:
@@ -105,7 +105,7 @@ def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: f
         outfit: clothes.
         place: [P, 3] on the reference body, or texture place of a grid, metres.
         piece: [P] int64 index into PIECES.
-        footprint: metres that one pixel covers.
+        footprint: [P] metres that one pixel covers.
     """
     canvas = _Canvas(place, footprint, look.skin)
     on_body = (piece <= _EYES).nonzero()[:, 0]

@@ -13,7 +13,7 @@ from nopo.camera import Camera
 from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic.figure import load_mesh
 from nopo.synthetic.lighting import Light, highlight, irradiance, of_places
-from nopo.synthetic.paint import paint
+from nopo.synthetic.paint import Paint, paint
 from nopo.synthetic.person import Person
 from nopo.synthetic.rasterize import inverse_depth_of, zbuffer
 from nopo.synthetic.samples import Samples, choose_samples
@@ -63,6 +63,7 @@ class Exposure:
         colour: [P, 3] linear light that reaches the camera.
         canonical: [P, 3] metres, template place.
         gain: [3] mean linear light on the person.
+        swatches: [T, 3] sRGB colours of the `Swatches` that were asked for.
     """
 
     samples: Samples
@@ -70,10 +71,33 @@ class Exposure:
     colour: Tensor
     canonical: Tensor
     gain: Tensor
+    swatches: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Swatches:
+    """Places whose colours are wanted besides those in the pictures; painted along with them, which is cheaper.
+
+    Attributes:
+        place: [T, 3] on the reference body.
+        piece: [T] index into PIECES.
+        footprint: [T] metres over which colours are softened.
+    """
+
+    place: Tensor
+    piece: Tensor
+    footprint: Tensor
 
 
 def expose(
-    person: Person, posed: Posed, K: Tensor, viewmat: Tensor, size: int, supersample: int, lights: list[Light]
+    person: Person,
+    posed: Posed,
+    K: Tensor,
+    viewmat: Tensor,
+    size: int,
+    supersample: int,
+    lights: list[Light],
+    swatches: Swatches | None = None,
 ) -> Exposure:
     """Photograph one person V times.
 
@@ -85,6 +109,7 @@ def expose(
         size: side of the square pictures, pixels.
         supersample: samples per pixel and axis.
         lights: V lights.
+        swatches: places whose colours are wanted as well.
     """
     mesh = load_mesh(str(K.device))
     fine = size * supersample
@@ -96,8 +121,8 @@ def expose(
     place, cavity, canonical = looked_up[:3].T, looked_up[3], looked_up[4:].T
     piece = mesh.piece[fragments.face]
     image = fragments.image
-    footprint = float((fragments.depth / K[:, 0, 0][image]).mean()) if len(piece) else 1.0
-    painted = paint(person.look, person.outfit, place, piece, _TEXTURE_BLUR * footprint)
+    footprint = _TEXTURE_BLUR * fragments.depth / K[:, 0, 0][image]
+    painted, rest = _paint_all(person, Swatches(place, piece, footprint), swatches)
 
     to_eye = -unit(_rays(samples.pixel, image, K, viewmat, size))
     normal = fragments.interpolate(posed.normals, mesh.faces)
@@ -110,7 +135,18 @@ def expose(
     glint = highlight(light, normal, to_eye, painted.shine)
     colour = painted.colour**2 * light_in + glint[:, None]
     gain = light_in.mean(0) if len(piece) else light_in.new_ones(3)
-    return Exposure(samples, keys, colour, canonical, gain)
+    return Exposure(samples, keys, colour, canonical, gain, rest)
+
+
+def _paint_all(person: Person, seen: Swatches, others: Swatches | None) -> tuple[Paint, Tensor]:
+    """The paint of what is seen, and the colours of the other places."""
+    if others is None:
+        painted = paint(person.look, person.outfit, seen.place, seen.piece, seen.footprint)
+        return painted, painted.colour[:0]
+    place, footprint = torch.cat([seen.place, others.place]), torch.cat([seen.footprint, others.footprint])
+    both = paint(person.look, person.outfit, place, torch.cat([seen.piece, others.piece]), footprint)
+    count = len(seen.place)
+    return Paint(both.colour[:count], both.shine[:count], both.wrinkle[:count]), both.colour[count:]
 
 
 def finer(K: Tensor, supersample: int) -> Tensor:

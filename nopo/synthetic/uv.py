@@ -10,11 +10,11 @@ from torch import Tensor
 
 from nopo.body.template import rasterize_atlas
 from nopo.synthetic.figure import load_figure, load_mesh
-from nopo.synthetic.paint import paint
 from nopo.synthetic.person import Person
 from nopo.synthetic.rasterize import interpolate, inverse_depth_of
-from nopo.synthetic.shoot import Posed
+from nopo.synthetic.shoot import Exposure, Posed, Swatches
 
+_SPREAD_M = 1.6  # the map is about that wide on the body
 DEPTH_SLACK_M = 0.012  # a texel this far behind what a pixel shows is still the same surface
 
 
@@ -25,7 +25,7 @@ class UvAtlas:
     Attributes:
         pixel: [P] flat index of each texel into (S, S), laid out as in `nopo.body.template`.
         corners: [P, 3] vertices of its face; `bary` [P, 3] where on the face.
-        piece: [P] index into PIECES; `place` [P, 3] on the reference body.
+        swatches: where colours are looked up, as soft as texels are wide.
         mask: [S, S] bool.
         bone_weights: [S, S, 69].
     """
@@ -33,8 +33,7 @@ class UvAtlas:
     pixel: Tensor
     corners: Tensor
     bary: Tensor
-    piece: Tensor
-    place: Tensor
+    swatches: Swatches
     mask: Tensor
     bone_weights: Tensor
 
@@ -60,19 +59,21 @@ def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
         pixel=pixel.to(device),
         corners=corners.to(device),
         bary=bary.to(device),
-        piece=load_mesh().piece[face].to(device),
-        place=interpolate(figure.reference, corners, bary).to(device),
+        swatches=Swatches(
+            place=interpolate(figure.reference, corners, bary).to(device),
+            piece=load_mesh().piece[face].to(device),
+            footprint=torch.full((len(face),), _SPREAD_M / size, device=device),
+        ),
         mask=atlas.mask.to(device),
         bone_weights=weights.view(size, size, -1).to(device),
     )
 
 
-def uv_surface(person: Person, gain: Tensor, size: int) -> dict[str, Tensor]:
-    """Canonical positions and colours, under mean linear light `gain` [3], on the UV map; see Batch."""
+def uv_surface(person: Person, exposure: Exposure, size: int) -> dict[str, Tensor]:
+    """Canonical positions and, in the mean light of the photos, colours on the UV map; see Batch."""
     atlas = uv_atlas(size, str(person.surface.device))
     position = interpolate(person.canonical.contiguous(), atlas.corners, atlas.bary)
-    colour = paint(person.look, person.outfit, atlas.place, atlas.piece, 1.6 / size).colour
-    lit = (colour**2 * gain).clamp(0, 1).sqrt()
+    lit = (exposure.swatches**2 * exposure.gain).clamp(0, 1).sqrt()
     return {"uv_positions": atlas.map(position), "uv_colors": atlas.map(lit)}
 
 

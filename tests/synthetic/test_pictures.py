@@ -19,7 +19,7 @@ from nopo.synthetic.person import sample_person
 def test_fabrics_are_colours_everywhere(pattern):
     fabric = next(f for f in (sample_fabric(Dice(s)) for s in range(500)) if f.pattern == pattern)
     place = torch.rand(500, 3, generator=torch.Generator().manual_seed(0)) - 0.5
-    colour = fabric_colour(fabric, place, 0.002)
+    colour = fabric_colour(fabric, place, torch.tensor(0.002))
     assert colour.shape == (500, 3) and colour.min() > -0.2 and colour.max() < 1.3
     if pattern not in ("solid", "gradient", "blocks"):
         assert colour.std(0).max() > 0.02
@@ -28,8 +28,8 @@ def test_fabrics_are_colours_everywhere(pattern):
 def test_fine_patterns_fade_to_their_mean():
     fabric = next(f for f in (sample_fabric(Dice(s)) for s in range(500)) if f.pattern == "stripes")
     place = torch.rand(2000, 3, generator=torch.Generator().manual_seed(0))
-    coarse = fabric_colour(fabric, place, 1.0)
-    torch.testing.assert_close(coarse.mean(0), fabric_colour(fabric, place, 1e-4).mean(0), atol=0.05, rtol=0)
+    coarse, sharp = (fabric_colour(fabric, place, torch.tensor(footprint)) for footprint in (1.0, 1e-4))
+    torch.testing.assert_close(coarse.mean(0), sharp.mean(0), atol=0.05, rtol=0)
     assert coarse.std(0).max() < 0.05
 
 
@@ -47,7 +47,7 @@ def test_faces_have_eyes_brows_and_a_mouth():
     eye = PIECES.index("eyes")
     place = torch.tensor([[0.031 + person.look.gaze, 0.599, 0.165], [0.0315, 0.62, 0.15], [0.0, 0.527, 0.184],
                           [0.05, 0.645, 0.14]])  # fmt: skip
-    colour = paint(person.look, person.outfit, place, torch.tensor([eye, 0, 0, 0]), 0.0005).colour
+    colour = paint(person.look, person.outfit, place, torch.tensor([eye, 0, 0, 0]), torch.full((4,), 0.0005)).colour
     pupil, brow, lip, forehead = colour
     assert pupil.max() < 0.3 and brow.mean() < forehead.mean() - 0.15
     assert lip[0] - lip[1] > forehead[0] - forehead[1]  # lips are redder than skin
@@ -56,7 +56,8 @@ def test_faces_have_eyes_brows_and_a_mouth():
 def test_smiles_show_teeth_and_hijabs_leave_the_face_free():
     everybody = [sample_person(load_figure(), Dice(seed)) for seed in range(60)]
     smiling = next(p for p in everybody if p.look.smile > 0.8)
-    teeth = paint(smiling.look, smiling.outfit, torch.tensor([[0.0, 0.5295, 0.18]]), torch.tensor([0]), 0.0005).colour
+    place, footprint = torch.tensor([[0.0, 0.5295, 0.18]]), torch.tensor([0.0005])
+    teeth = paint(smiling.look, smiling.outfit, place, torch.tensor([0]), footprint).colour
     assert teeth.min() > 0.75
     veiled = next(p for p in everybody if p.outfit.hat_kind == "hijab").outfit
     nose, crown, ear, nape = hat_cover(veiled, torch.tensor([[0, 0.57, 0.19], [0, 0.7, 0.06], [0.08, 0.58, 0.06],
