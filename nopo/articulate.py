@@ -79,23 +79,33 @@ def warp_shape(
     return replace(gaussians, means=means, covars=covars)
 
 
+def leaf_bones_of(avatar: Avatar) -> LeafBones:
+    """What bones without a far end do when an avatar's proportions change.
+
+    The original leaves fingertips, toes and jaw where the template has them, and its networks learned with that.
+    """
+    return "identity" if avatar.on_smplx else "inherit"
+
+
 class Articulator:
     """Poses one avatar many times: what does not depend on the pose is done once."""
 
-    def __init__(self, avatar: Avatar, rest_joints: Tensor | None = None, leaf_bones: LeafBones = "inherit") -> None:
+    def __init__(self, avatar: Avatar, rest_joints: Tensor | None = None, leaf_bones: LeafBones | None = None) -> None:
         """Prepare an avatar.
 
         Args:
             avatar: the person; its device is where the work is done.
             rest_joints: [55, 3] give the avatar these proportions first; its own if None.
-            leaf_bones: see `nopo.body.kinematics.bone_shape_warp`; matters only with `rest_joints`.
+            leaf_bones: see `nopo.body.kinematics.bone_shape_warp`; matters only with `rest_joints`. By default as
+                `leaf_bones_of` says.
         """
         self.canonical = avatar.gaussians
         self.rest_joints = avatar.rest_joints
         if rest_joints is not None:
             self.rest_joints = rest_joints.to(avatar.rest_joints)
+            ends = leaf_bones or leaf_bones_of(avatar)
             self.canonical = warp_shape(
-                avatar.gaussians, avatar.bone_weights, avatar.rest_joints, self.rest_joints, leaf_bones
+                avatar.gaussians, avatar.bone_weights, avatar.rest_joints, self.rest_joints, ends
             )
         self._means = self.canonical.means.mT.contiguous()  # [3, N]
         self._covars = self.canonical.covars.movedim(0, -1).contiguous()  # [3, 3, N]
@@ -122,7 +132,7 @@ class Articulator:
 
 
 def articulate(
-    avatar: Avatar, pose: Pose, rest_joints: Tensor | None = None, leaf_bones: LeafBones = "inherit"
+    avatar: Avatar, pose: Pose, rest_joints: Tensor | None = None, leaf_bones: LeafBones | None = None
 ) -> Gaussians:
     """The avatar in one pose; for many poses of one avatar keep an `Articulator`.
 
@@ -130,7 +140,7 @@ def articulate(
         avatar: the person.
         pose: rotations and translation, SMPL-X conventions.
         rest_joints: [55, 3] give the avatar these proportions first; its own if None.
-        leaf_bones: see `nopo.body.kinematics.bone_shape_warp`; matters only with `rest_joints`.
+        leaf_bones: see `Articulator`.
 
     Returns:
         N posed Gaussians in world.

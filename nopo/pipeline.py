@@ -13,9 +13,8 @@ import numpy as np
 import torch
 
 from nopo import show
-from nopo.articulate import warp_shape
+from nopo.articulate import leaf_bones_of, warp_shape
 from nopo.avatar import Avatar
-from nopo.body.kinematics import LeafBones
 from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network, read_metadata
 from nopo.encode.facing import directions
@@ -207,10 +206,8 @@ def in_own_proportions(avatar: Avatar, rest_joints: torch.Tensor | None) -> Avat
     """
     if rest_joints is None:
         return avatar
-    # The original leaves fingertips, toes and jaw where the template has them, and its networks learned with that.
-    leaf_bones: LeafBones = "identity" if avatar.on_smplx else "inherit"
     own = rest_joints.to(avatar.rest_joints)
-    gaussians = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, own, leaf_bones)
+    gaussians = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, own, leaf_bones_of(avatar))
     return Avatar(gaussians, avatar.bone_weights, own, avatar.model)
 
 

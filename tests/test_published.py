@@ -83,6 +83,7 @@ def test_an_avatar_has_the_templates_proportions_unless_its_own_are_given(
     shaped = pipeline.reconstruct([cutout_photo], rest_joints=own)
     expected = warp_shape(avatar.gaussians, avatar.bone_weights, avatar.rest_joints, own, leaf_bones="identity")
     assert torch.equal(shaped.rest_joints, own) and torch.equal(shaped.gaussians.means, expected.means)
+    assert torch.equal(Articulator(avatar, own).canonical.means, expected.means)
 
 
 @pytest.mark.parametrize("model", MODELS[1:], ids=lambda model: model.name)
