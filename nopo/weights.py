@@ -37,8 +37,8 @@ def folders() -> list[Path]:
 
 
 def is_present(model: Model) -> bool:
-    """Whether the model's file is on this machine, in one of `folders`."""
-    return _find(*model.files) is not None
+    """Whether the model's file is on this machine: in one of `folders`, or fetched from NOPO_HF_REPO before."""
+    return _find(*model.files) is not None or _was_fetched(*model.files)
 
 
 def resolve(name_or_path: str | Path) -> Path:
@@ -102,6 +102,20 @@ def find_file(file: str) -> Path:
 def _find(*files: str) -> Path | None:
     places = (folder / file for folder in folders() for file in files)
     return next((place for place in places if place.is_file()), None)
+
+
+def _was_fetched(*files: str) -> bool:
+    repo = os.environ.get("NOPO_HF_REPO")
+    if not repo:
+        return False
+    try:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:
+        return False
+    with suppress(HFValidationError):  # no name of a repository: told when something is fetched
+        return any(isinstance(try_to_load_from_cache(repo, file), str) for file in files)
+    return False
 
 
 @cache

@@ -13,7 +13,7 @@ from nopo import weights
 from nopo.encode.checkpoint import load_network
 from nopo.errors import WeightsError
 from nopo.models import MODELS, OPEN, of_file, of_network
-from nopo.weights import SUMS, find_file, folders, resolve
+from nopo.weights import SUMS, find_file, folders, is_present, resolve
 
 
 @pytest.fixture
@@ -164,6 +164,20 @@ def test_a_repository_may_hold_either_file_of_a_model(own_folder: Path, monkeypa
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda repo, file: download(repo, file, ()))
     with pytest.raises(WeightsError, match=f"^me/private has no file {model.file}; upload it there"):
         resolve(model.name)
+
+
+def test_what_was_fetched_before_is_present(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    model = MODELS[2]
+    cached = {("me/private", model.file): str(own_folder / model.file)}
+    monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda repo, file: cached.get((repo, file)))
+    assert not is_present(model)
+    monkeypatch.setenv("NOPO_HF_REPO", "me/private")
+    assert is_present(model) and not is_present(MODELS[3])
+    monkeypatch.undo()
+    monkeypatch.setenv("NOPO_HF_REPO", "not//a name")
+    assert not is_present(model)
 
 
 CONTENT = bytes(range(256)) * 80_000  # huggingface_hub writes 10 MB at a time
