@@ -1,16 +1,19 @@
-"""How fast synthetic people are made: milliseconds a photo, on one or more threads, and where they go.
+"""How fast synthetic people are made: photos a second on one thread and by two workers, and where the time goes.
 
-On a CPU processor time is counted, so that other work on the machine does not spoil the figures.
+On a CPU the time of one thread is its processor time; that of two workers is the wall's, so other work on the machine
+counts there.
 
-python benchmarks/people.py [--device cpu] [--threads 1] [--views 3] [--people 4]
+python benchmarks/people.py [--device cpu] [--views 3] [--people 4] [--supersample 2]
 """
 
 from __future__ import annotations
 
 import argparse
 import cProfile
+import multiprocessing
 import pstats
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 import torch
 
@@ -18,47 +21,70 @@ from nopo.synthetic.dataset import make_batch
 
 STAGES = {
     "person": "sample_person",
-    "pose": "pose_person",
-    "rasterize": "rasterize",
+    "poses": "_sample_poses",
+    "framing": "_sample_view",
+    "skinning": "pose_person",
+    "z-buffer": "zbuffer",
+    "samples": "choose_samples",
     "paint": "paint",
-    "truth": "_truth",
-    "uv": "uv_surface",
     "film": "expose_film",
     "matte": "spoil_matte",
+    "background": "sample_background",
+    "truth": "_truth",
+    "uv": "uv_visible",
 }
+WORKERS = 2
+ROUNDS = 3
 
 
 def main() -> None:
     """Print a table: size, milliseconds and photos a second, then the share of each stage at that size."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--views", type=int, default=3)
     parser.add_argument("--people", type=int, default=4)
+    parser.add_argument("--supersample", type=int, default=2)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    print(f"{options.people} people, {options.views} photos each, {options.device}, {options.threads} thread(s)")
-    print("size  samples  ms/photo  photos/s   share of stages, %")
+    torch.set_num_threads(1)
+    photos = options.people * options.views
+    print(f"{options.people} people, {options.views} photos each, {options.device}")
+    print(f"size  ms/photo  photos/s  by {WORKERS} workers   share of stages, %")
     for size in options.sizes:
-        for supersample in (1, 2):
-            seconds = min(_run(options, size, supersample) for _ in range(3))
-            photos = options.people * options.views
-            profile = cProfile.Profile()
-            profile.runcall(_run, options, size, supersample)
-            figures = f"{1e3 * seconds / photos:8.1f}  {photos / seconds:8.1f}"
-            print(f"{size:4d}  {supersample}x{supersample}      {figures}   {_shares(profile)}")
+        _run(options, size)
+        seconds = min(_run(options, size) for _ in range(ROUNDS))
+        together = f"{_run_workers(options, size):8.1f}" if options.device == "cpu" else ""
+        profile = cProfile.Profile(time.thread_time)
+        profile.runcall(_run, options, size)
+        print(f"{size:4d}  {1e3 * seconds / photos:8.1f}  {photos / seconds:8.1f}  {together:>12}   {_shares(profile)}")
 
 
-def _run(options: argparse.Namespace, size: int, supersample: int) -> float:
-    """Seconds that one batch takes, of all threads on a CPU; always the same people."""
-    clock = time.process_time if options.device == "cpu" else time.perf_counter
+def _run(options: argparse.Namespace, size: int) -> float:
+    """Seconds that one batch takes; always the same people."""
+    clock = time.thread_time if options.device == "cpu" else time.perf_counter
     generator = torch.Generator().manual_seed(1)
     start = clock()
-    make_batch(generator, options.people, options.views, size, device=options.device, supersample=supersample)
+    make_batch(
+        generator, options.people, options.views, size, device=options.device, supersample=options.supersample
+    )
     if options.device == "cuda":
         torch.cuda.synchronize()
     return clock() - start
+
+
+def _run_workers(options: argparse.Namespace, size: int) -> float:
+    """Photos a second of all workers together, on the wall."""
+    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
+        return sum(pool.map(_work, [options] * WORKERS, [size] * WORKERS))
+
+
+def _work(options: argparse.Namespace, size: int) -> float:
+    torch.set_num_threads(1)
+    _run(options, size)
+    start = time.perf_counter()
+    for _ in range(ROUNDS):
+        _run(options, size)
+    return ROUNDS * options.people * options.views / (time.perf_counter() - start)
 
 
 def _shares(profile: cProfile.Profile) -> str:
