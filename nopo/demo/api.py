@@ -150,8 +150,7 @@ class Endpoints:
         Args:
             avatar: the .safetensors file of /reconstruct; without it, the avatar that this session made last.
             motion: name of a built-in motion that /offers lists, such as "walk", "wave" or "dance".
-            motion_file: your own motion instead: AMASS or SMPL-X .npz, .bvh, or SMPL-X .json frames (one file or .zip).
-                At most the first 30 seconds are used.
+            motion_file: the first 30 seconds of your own instead: AMASS or SMPL-X .npz, .bvh, SMPL-X .json or its .zip.
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second: 15, 24, 30 or 60.
             background: colour, as #rrggbb.
