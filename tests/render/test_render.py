@@ -57,6 +57,22 @@ def test_agrees_with_the_reference(backend, degree):
             assert error.max() < 4e-3 and error.square().mean() < 10**-10.5, name
 
 
+def test_several_tiles_side_by_side_agree_with_the_reference():
+    """Splats across the borders of the fast rasterizer's tiles of 128×8 pixels, and a last tile that is not whole."""
+    K = torch.tensor([[220.0, 0, 150.5], [0, 220.0, 13.5], [0, 0, 1]])
+    camera = Camera(K, frontal(301, 27).viewmat, 301, 27)
+    results = []
+    for backend in ("reference", "cpu"):
+        means = random_cloud(400, 1).means.requires_grad_()
+        cloud = random_cloud(400, 1)
+        pictures = render(Gaussians(means, cloud.covars, cloud.opacities, cloud.sh), camera, backend=backend, threads=2)
+        results.append((pictures.rgb, torch.autograd.grad(pictures.rgb.square().sum(), means)[0]))
+    (expected, slope), (got, fast_slope) = results
+    assert (expected[0, :, 120:136] > 0.05).any() and (expected[0, :, 250:262] > 0.05).any()
+    assert (got - expected).abs().max() < 4e-3
+    assert (fast_slope - slope).abs().max() < 2e-3 * slope.abs().max()
+
+
 @pytest.mark.parametrize("backend", FAST)
 @pytest.mark.parametrize("tile_cut", [False, True])
 def test_gradients_agree_with_the_reference(backend, tile_cut):
@@ -119,6 +135,8 @@ def test_wrong_arguments_say_what_to_do():
     gaussians, camera = random_cloud(5, 1), frontal(8, 8)
     with pytest.raises(RenderError, match="at least one camera"):
         render(gaussians, [])
+    with pytest.raises(RenderError, match="up to 131072 pixels"):
+        render(gaussians, Camera(camera.K, camera.viewmat, 1, 200_000))
     with pytest.raises(RenderError, match="same picture size"):
         render(gaussians, [camera, frontal(9, 8)])
     with pytest.raises(RenderError, match="0 to 1"):
