@@ -86,11 +86,11 @@ def _walk(browser: Any, url: str, width: int, scheme: str) -> None:
     page.click("#motions button:has-text('wave')")
     page.wait_for_selector("#animation video")
     ready("again")
+    page.click("#write")
+    page.wait_for_selector("#file", state="visible")
     page.click("role=tab[name='Turn it by hand']")
     page.frame_locator("#viewer iframe").locator("#wait:empty").wait_for(state="attached")
     page.wait_for_timeout(4000)
-    page.click("#write")
-    page.wait_for_selector("#file", state="visible")
     keep("done")
     context.close()
 

@@ -132,6 +132,7 @@ def test_from_a_photo_to_every_result(
     viewer = page.frame_locator("#viewer iframe")
     viewer.locator("#wait:empty").wait_for(state="attached")  # it has begun to draw
     assert viewer.locator("#motion option").all_inner_texts()[:2] == ["your motion", "idle"]
+    page.click("role=tab[name='Turntable']")  # drawing by software, the viewer leaves the page little time
 
     page.click("#write")
     page.wait_for_selector("#file", state="visible")
