@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +24,7 @@ LOGGER = logging.getLogger(__name__)
 
 SIDE_METRES = 0.05  # nearer to the plane of symmetry, a point has no left or right
 Figures: TypeAlias = dict[str, float | dict[str, float]]
+Predict: TypeAlias = Callable[[Pipeline, Subject, int], tuple[Prediction, Avatar]]
 
 
 def evaluate_open(
@@ -48,7 +50,8 @@ def evaluate_open(
 
     Returns:
         For every number of photos, as "photos_3": canonical_mean_cm, canonical_median_cm, within_5cm, swaps,
-        rest_joints_cm, and for novel_view and novel_pose: psnr, psnr_mask, ssim, iou.
+        rest_joints_cm, facing_deg (mean error of the direction that it finds, if it looks for one), and for novel_view
+        and novel_pose: psnr, psnr_mask, ssim, iou.
     """
     pipeline = Pipeline.load(model, device)
     counts = sorted(set(photos))
@@ -58,13 +61,27 @@ def evaluate_open(
         for count in counts:
             rows[count].append(measure(pipeline, subject, count))
         progress("evaluate", done + 1, subjects)
-    return {f"photos_{count}": _summary(rows[count]) for count in counts}
+    return {f"photos_{count}": summary(rows[count]) for count in counts}
+
+
+def predict(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """What the network says of the first `count` photos, and the avatar in the subject's proportions."""
+    batch = subject.photos
+    prediction = pipeline.network(batch.images[0, :count], batch.masks[0, :count], pipeline.template)
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
 @torch.inference_mode()
-def measure(pipeline: Pipeline, subject: Subject, count: int) -> dict[str, float]:
-    """The figures of one person from the first `count` photos."""
-    prediction, avatar = predict(pipeline, subject, count)
+def measure(pipeline: Pipeline, subject: Subject, count: int, ask: Predict = predict) -> dict[str, float]:
+    """The figures of one person from the first `count` photos.
+
+    Args:
+        pipeline: of the open model.
+        subject: who.
+        count: how many photos the network gets.
+        ask: how it is asked.
+    """
+    prediction, avatar = ask(pipeline, subject, count)
     batch = subject.photos
     valid = batch.valid[0, :count].flatten()
     truth = batch.canonical[0, :count].permute(0, 2, 3, 1).reshape(-1, 3)[valid]  # [K, 3]
@@ -79,17 +96,13 @@ def measure(pipeline: Pipeline, subject: Subject, count: int) -> dict[str, float
         "swaps": float(swapped.float().mean()),
         "rest_joints_cm": 100 * float((avatar.rest_joints - batch.rest_joints[0]).norm(dim=-1).mean()),
     }
+    if prediction.facing is not None:
+        angle = torch.cosine_similarity(prediction.facing, batch.facing[0, :count], dim=-1).clamp(-1, 1).acos()
+        row["facing_deg"] = math.degrees(float(angle.mean()))
     for kind, targets in (("novel_view", subject.novel_view), ("novel_pose", subject.novel_pose)):
         for name, value in _picture_figures(avatar, targets).items():
             row[f"{kind}.{name}"] = value
     return row
-
-
-def predict(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """What the network says of the first `count` photos, and the avatar in the subject's proportions."""
-    batch = subject.photos
-    prediction = pipeline.network(batch.images[0, :count], batch.masks[0, :count], pipeline.template)
-    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
 def picture(avatar: Avatar, target: Target) -> tuple[Tensor, Tensor]:
@@ -110,7 +123,7 @@ def _picture_figures(avatar: Avatar, targets: list[Target]) -> dict[str, float]:
     }
 
 
-def _summary(rows: list[dict[str, float]]) -> Figures:
+def summary(rows: list[dict[str, float]]) -> Figures:
     """Means over the people; "kind.name" becomes a name inside a kind."""
     summary: Figures = {}
     for key in rows[0]:

@@ -1,0 +1,117 @@
+"""What each part of the open model is worth: the same checkpoint with one thing changed, on held-out people.
+
+    python benchmarks/ablations.py --subjects 40
+
+What is built into the weights (losses, heads) cannot be taken out afterwards and is not here; docs/OPEN_MODEL.md says
+what training without it gave.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+
+import torch
+
+from nopo.avatar import Avatar
+from nopo.encode.bridges import fade_bridges
+from nopo.encode.detail import shrink
+from nopo.encode.network import Network
+from nopo.encode.prediction import Prediction
+from nopo.evaluate.open_model import Predict, measure, predict, summary
+from nopo.evaluate.protocol import Subject, held_out_subjects
+from nopo.pipeline import Pipeline, in_own_proportions
+
+
+def uncompleted(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Unseen texels keep the template head's own colours."""
+    prediction, _ = predict(pipeline, subject, count)
+    return prediction, in_own_proportions(prediction.avatar(complete=False), prediction.rest_joints)
+
+
+def template_proportions(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Everybody has the template's proportions, as in the original."""
+    prediction, _ = predict(pipeline, subject, count)
+    return prediction, prediction.avatar()
+
+
+def coarse(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """One Gaussian a pixel of what the network saw, not of the photo."""
+    batch, detail = subject.photos, pipeline.network.config.detail
+    images, masks = shrink(batch.images[0, :count], batch.masks[0, :count], detail)
+    prediction = pipeline.network.forward_batch(images[None], masks[None], pipeline.template)[0]
+    prediction = replace(prediction, image=fade_bridges(prediction.image))
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+def unfaded(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Gaussians that lie between two surfaces stay."""
+    network: Network = pipeline.network
+    config = network.config
+    network.config = replace(config, fade_bridges=False)
+    try:
+        return predict(pipeline, subject, count)
+    finally:
+        network.config = config
+
+
+def told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The network is told which way the person really faces."""
+    batch = subject.photos
+    photos = batch.images[0, :count], batch.masks[0, :count]
+    prediction = pipeline.network(*photos, pipeline.template, batch.facing[0, :count])
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+def never_told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The network takes everybody for a front, as it did before it was taught to look."""
+    batch = subject.photos
+    photos = batch.images[0, :count], batch.masks[0, :count]
+    front = torch.tensor([[0.0, 1.0]]).expand(count, -1)
+    prediction = pipeline.network(*photos, pipeline.template, front)
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+VARIANTS: dict[str, tuple[int, Predict]] = {
+    "as shipped, 1 photo": (1, predict),
+    "2 photos": (2, predict),
+    "4 photos": (4, predict),
+    "8 photos": (8, predict),
+    "told where the person faces": (1, told),
+    "takes everybody for a front": (1, never_told),
+    "no completion of unseen texels": (1, uncompleted),
+    "Gaussians as coarse as what it sees": (1, coarse),
+    "bridges between surfaces stay": (1, unfaded),
+    "everybody in the template's proportions": (1, template_proportions),
+}
+
+
+def main() -> None:
+    """Print a table in Markdown."""
+    parser = argparse.ArgumentParser(description="Measure the open model with one part changed.")
+    parser.add_argument("--model", default="open")
+    parser.add_argument("--subjects", type=int, default=40)
+    parser.add_argument("--frontal", action="store_true")
+    args = parser.parse_args()
+    pipeline = Pipeline.load(args.model, "cpu")
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in VARIANTS}
+    for done, subject in enumerate(held_out_subjects(args.subjects, 0, 8, float(args.frontal))):
+        for name, (count, ask) in VARIANTS.items():
+            rows[name].append(measure(pipeline, subject, count, ask))
+        sys.stderr.write(f"\r{done + 1} of {args.subjects}")
+    sys.stderr.write("\n")
+    print("| | error, cm | swaps | novel view PSNR | in the mask | SSIM | IoU |\n|---|---|---|---|---|---|---|")
+    for name, measured in rows.items():
+        figures = summary(measured)
+        view = figures["novel_view"]
+        assert isinstance(view, dict)
+        swaps = f"{100 * float(figures['swaps']):.1f} %"  # type: ignore[arg-type]
+        print(
+            f"| {name} | {figures['canonical_mean_cm']:.1f} | {swaps} | {view['psnr']:.2f} | {view['psnr_mask']:.2f} "
+            f"| {view['ssim']:.4f} | {view['iou']:.3f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
