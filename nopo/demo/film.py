@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast, get_args
@@ -11,6 +10,7 @@ import torch
 
 from nopo import show
 from nopo.avatar import Avatar
+from nopo.colour import parse_colour
 from nopo.errors import NopoError
 from nopo.export.moving import MOVING, moving_writer
 from nopo.framing import Framing
@@ -23,9 +23,6 @@ FRAMINGS = get_args(Framing)
 PAPER = "#f1efeb"
 """Behind the avatar: light enough for white clothes to show, and the same in light and dark."""
 
-_HEX = re.compile(r"#([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})")
-_RGBA = re.compile(r"rgba?\(\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*(?:,[^)]*)?\)")
-
 
 @dataclass(frozen=True)
 class Film:
@@ -35,7 +32,7 @@ class Film:
         size: side, pixels; one of `SIZES`.
         fps: frames a second; one of `RATES`.
         turn_seconds: how long one turn around the avatar takes.
-        background: "#rrggbb", or "rgba(r, g, b, a)" as colour pickers write it.
+        background: see `nopo.colour.parse_colour`.
         clear: no background, in files that can do without one.
         framing: one of `FRAMINGS`.
         elevation_deg: positive looks down from above.
@@ -88,21 +85,6 @@ def film_of(
     parse_colour(background)
     shown = cast(Framing, framing)
     return Film(int(size), int(fps), float(turn_seconds), background, shown, float(elevation_deg))
-
-
-def parse_colour(text: str) -> tuple[float, float, float]:
-    """The sRGB values in [0, 1] of "#rrggbb" or "rgb(…)".
-
-    Raises:
-        NopoError: it is no colour.
-    """
-    if found := _HEX.fullmatch(text.strip()):
-        red, green, blue = (int(part, 16) / 255 for part in found.groups())
-    elif found := _RGBA.fullmatch(text.strip()):
-        red, green, blue = (min(float(part) / 255, 1.0) for part in found.groups())
-    else:
-        raise NopoError("Write the background as #rrggbb, for example #ffffff.")
-    return red, green, blue
 
 
 def write_film(

@@ -1,18 +1,9 @@
 import pytest
 
-from nopo.demo.film import PAPER, film_of, parse_colour
+from nopo.demo.film import film_of
 from nopo.demo.page import PREVIEWS
 from nopo.errors import NopoError
 from nopo.motions import names
-
-
-def test_colours_are_read_as_pickers_and_programs_write_them() -> None:
-    assert parse_colour("#ff0080") == pytest.approx((1, 0, 128 / 255))
-    assert parse_colour("rgba(255, 0, 128.0, 1)") == pytest.approx((1, 0, 128 / 255))
-    assert parse_colour(PAPER)[0] > 0.9
-    for bad in ("red", "#fff", "rgba(1)", "url(x)"):
-        with pytest.raises(NopoError, match="#rrggbb"):
-            parse_colour(bad)
 
 
 def test_settings_that_are_not_offered_are_explained() -> None:
@@ -23,6 +14,7 @@ def test_settings_that_are_not_offered_are_explained() -> None:
         ({"framing": "feet"}, "Choose a framing"),
         ({"turn_seconds": 1e6}, "1 to 12 seconds"),
         ({"elevation_deg": float("nan")}, "-60 to 60"),
+        ({"background": "url(x)"}, "is not a colour"),
     ):
         with pytest.raises(NopoError, match=words):
             film_of(**wish)
