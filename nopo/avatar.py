@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nopo.errors import AvatarError
+from nopo.errors import AvatarError, ExportError
+from nopo.export.files import partial_file, writing
 from nopo.gaussians import Gaussians
 
 FORMAT = "nopo-avatar/1"
@@ -49,7 +50,12 @@ class Avatar:
         return Avatar(self.gaussians.to(device), self.bone_weights.to(device), self.rest_joints.to(device), self.model)
 
     def save(self, path: str | Path) -> None:
-        """Write one safetensors file; `Avatar.load` gives back equal bits."""
+        """Write one safetensors file; `Avatar.load` gives back equal bits.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         g = self.gaussians
@@ -59,9 +65,14 @@ class Avatar:
         }  # fmt: skip
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         path = Path(path)
-        partial = path.with_name(path.name + ".part")
-        save_file(tensors, partial, metadata={"nopo": json.dumps({"format": FORMAT, "model": self.model})})
-        partial.replace(path)
+        with partial_file(path) as partial, writing(path):
+            partial.touch()
+            mode = partial.stat().st_mode
+            try:
+                save_file(tensors, partial, metadata={"nopo": json.dumps({"format": FORMAT, "model": self.model})})
+            except SafetensorError as error:
+                raise ExportError(f"{path.name} cannot be written (is the disk full?): free some space.") from error
+            partial.chmod(mode)  # safetensors lets nobody but the owner read
 
     @staticmethod
     def load(path: str | Path) -> Avatar:

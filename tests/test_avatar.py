@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from nopo.avatar import Avatar
-from nopo.errors import AvatarError
+from nopo.errors import AvatarError, ExportError
 from nopo.gaussians import Gaussians
 
 
@@ -32,6 +32,26 @@ def test_saving_and_loading_gives_equal_bits(tmp_path: Path) -> None:
     assert torch.equal(before.bone_weights, after.bone_weights)
     assert torch.equal(before.rest_joints, after.rest_joints)
     assert [path.name for path in tmp_path.iterdir()] == ["amy.safetensors"]
+
+
+def test_a_saved_avatar_may_be_read_by_whom_other_files_may(tmp_path: Path) -> None:
+    (tmp_path / "other").touch()
+    avatar().save(tmp_path / "amy.safetensors")
+    assert (tmp_path / "amy.safetensors").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_what_cannot_be_written_leaves_the_older_file_and_nothing_else(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "amy.safetensors"
+    path.write_text("older")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))  # as a full disk
+    try:
+        with pytest.raises(ExportError, match="^amy.safetensors cannot be written"):
+            avatar().save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "older" and [each.name for each in tmp_path.iterdir()] == [path.name]
 
 
 def test_files_that_are_no_avatars(tmp_path: Path) -> None:

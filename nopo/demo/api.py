@@ -87,7 +87,7 @@ class Endpoints:
             matting: "auto" for the best matting model on the server, or one that /offers lists.
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second of the video: 15, 24, 30 or 60.
-            background: colour of the video, as #rrggbb.
+            background: colour of the video, a name or #rrggbb.
 
         Returns:
             A video of one turn around the avatar, .mp4.
@@ -120,7 +120,7 @@ class Endpoints:
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second: 15, 24, 30 or 60.
             seconds: how long the turn takes, 1 to 12.
-            background: colour, as #rrggbb.
+            background: colour, a name or #rrggbb.
             framing: "whole", "half" for the upper body, or "head".
             elevation_deg: the camera looks down by so many degrees, -60 to 60.
 
@@ -153,7 +153,7 @@ class Endpoints:
             motion_file: the first 30 seconds of your own instead: AMASS or SMPL-X .npz, .bvh, SMPL-X .json or its .zip.
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second: 15, 24, 30 or 60.
-            background: colour, as #rrggbb.
+            background: colour, a name or #rrggbb.
             framing: "whole", "half" for the upper body, or "head".
             elevation_deg: the camera looks down by so many degrees, -60 to 60.
 

@@ -1,1 +1,1 @@
-"""Results as files: videos, sheets of pictures."""
+"""Results as files: videos and pictures, Gaussians, a skinned mesh, a web page."""

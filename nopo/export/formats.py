@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nopo.errors import ExportError
-from nopo.export.files import partial_file, writing
 from nopo.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -161,7 +160,8 @@ def export(
         assert motion is not None  # seen above
         return _moving(avatar, path, chosen.key, motion, sh_degree, y_down, progress)
     if chosen.key == "avatar":
-        return _avatar(avatar, path)
+        avatar.save(path)
+        return path
     if chosen.key == "rigged":
         from nopo.export.rigged import write_rigged
 
@@ -212,12 +212,6 @@ def _moving(
     kind = MOVING[FORMATS[key].suffix]
     frames = show.animate(avatar, motion, background=None if kind.transparent else show.WHITE, progress=progress)
     return kind.write(path, frames, motion.fps)
-
-
-def _avatar(avatar: Avatar, path: Path) -> Path:
-    with partial_file(path) as partial, writing(path):
-        avatar.save(partial)
-    return path
 
 
 def _chosen(path: Path, key: str | None) -> Format:

@@ -73,7 +73,7 @@ def test_trouble_is_one_sentence_that_says_what_to_do(client: Client, avatar: st
         ({"api_name": "/reconstruct", "photos": [paper]}, "^Photo 1 is not an image; give JPEG"),
         ({"api_name": "/reconstruct", "photos": [paper], "model": "../../etc/passwd"}, "^Choose one of the models"),
         ({"api_name": "/turntable", "avatar": given, "size": 100_000}, "^Choose a size"),
-        ({"api_name": "/turntable", "avatar": given, "background": "red"}, "^Write the background as #rrggbb"),
+        ({"api_name": "/turntable", "avatar": given, "background": "url(x)"}, "is not a colour"),
         ({"api_name": "/turntable", "avatar": handle_file(str(sealed))}, "^Your file "),
         ({"api_name": "/animate", "avatar": given, "motion": "/etc/passwd"}, "^Choose one of the motions"),
         ({"api_name": "/animate", "avatar": given, "motion_file": handle_file(str(noise))}, "^Your file is not"),
