@@ -177,6 +177,7 @@ def _export(commands: argparse._SubParsersAction) -> None:
     command.add_argument(
         "--y-down", action="store_true", help="turn Gaussians over, for viewers that show them upside down"
     )
+    _smplx_option(command)
 
 
 def _info(commands: argparse._SubParsersAction) -> None:

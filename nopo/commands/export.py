@@ -45,6 +45,7 @@ def _avatar(args: argparse.Namespace, out: Path) -> None:
             motion=motion,
             sh_degree=args.sh_degree,
             y_down=args.y_down,
+            smplx=args.smplx,
             progress=progress,
         )
 

@@ -126,6 +126,7 @@ def export(
     motion: Motion | None = None,
     sh_degree: int | None = None,
     y_down: bool = False,
+    smplx: str | Path | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write an avatar to a file.
@@ -138,6 +139,8 @@ def export(
         motion: of the formats that take one.
         sh_degree: highest degree of the spherical harmonics in a file of Gaussians, 0 to 3; all there are if None.
         y_down: turn files of Gaussians over, for viewers that would show them upside down (see `nopo.export.turned`).
+        smplx: folder of the user's SMPL-X files, for the .glb of an avatar that stands on SMPL-X; see
+            `nopo.body.smplx.find_smplx`.
         progress: told how far the file is; cancels it.
 
     Returns:
@@ -169,7 +172,7 @@ def export(
     if chosen.key == "glb":
         from nopo.export.glb import write_glb
 
-        return write_glb(avatar, path, motion=motion, pose=pose, progress=progress)
+        return write_glb(avatar, path, motion=motion, pose=pose, smplx=smplx, progress=progress)
     if chosen.key == "html":
         from nopo.export.web import write_html
 

@@ -40,6 +40,7 @@ def write_glb(
     *,
     motion: Motion | None = None,
     pose: Pose | None = None,
+    smplx: str | Path | None = None,
     progress: Progress = silent,
 ) -> Path:
     """Write a skinned mesh with a texture.
@@ -49,6 +50,7 @@ def write_glb(
         path: the file; it appears when it is complete.
         motion: becomes the animation; none without it.
         pose: how the skeleton stands while nothing is played; the T-pose, which is also the bind pose, if None.
+        smplx: as in `nopo.export.formats.export`.
         progress: told what is done, as stages "mesh" and "texture".
 
     Returns:
@@ -64,7 +66,7 @@ def write_glb(
         progress("mesh", 0, 1)
         visible = visible_index(avatar.gaussians)
         cloud, weights = avatar.gaussians.select(visible), joint_weights_from_bones(avatar.bone_weights[visible])
-        mesh = follow_outline(body_mesh(avatar), avatar.rest_joints, cloud, weights)
+        mesh = follow_outline(body_mesh(avatar, smplx), avatar.rest_joints, cloud, weights)
         progress("mesh", 1, 1)
         texture = bake_texture(mesh, cloud, weights, TEXTURE_SIZE, progress)
         content = glb_bytes(mesh, texture, avatar.rest_joints, motion=motion, pose=pose, model=avatar.model)

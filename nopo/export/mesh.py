@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -48,22 +49,26 @@ class SkinnedMesh:
         return torch.nn.functional.normalize(total, dim=-1)
 
 
-def body_mesh(avatar: Avatar) -> SkinnedMesh:
+def body_mesh(avatar: Avatar, smplx: str | Path | None = None) -> SkinnedMesh:
     """The body that an avatar was predicted on, warped to the avatar's rest joints; on the CPU.
+
+    Args:
+        avatar: who.
+        smplx: folder of the user's SMPL-X files, see `nopo.body.smplx.find_smplx`.
 
     Raises:
         ExportError: the avatar stands on SMPL-X, and the user's SMPL-X files are not found.
     """
     if avatar.on_smplx:
-        return _smplx_mesh(avatar.rest_joints.cpu())
+        return _smplx_mesh(avatar.rest_joints.cpu(), smplx)
     body = load_open_body()
     vertices = _warped(body.vertices(), body.bone_weights, body.rest_joints(), avatar.rest_joints.cpu(), "inherit")
     return SkinnedMesh(vertices, body.faces, body.uvs, body.uv_faces, body.joint_weights)
 
 
-def _smplx_mesh(rest_joints: Tensor) -> SkinnedMesh:
+def _smplx_mesh(rest_joints: Tensor, smplx: str | Path | None) -> SkinnedMesh:
     try:
-        body = load_smplx("male")  # whose joints and weights the published models saw
+        body = load_smplx("male", smplx)  # whose joints and weights the published models saw
         vertices, faces, uvs, uv_faces = read_uv_map(body)
     except (BodyError, DependencyError) as error:
         raise ExportError(f"The mesh of this avatar is SMPL-X, which has to be yours: {error}") from error
