@@ -207,6 +207,22 @@ def test_a_batch_goes_on_and_says_how_it_went(model: str, cutout_photo: Path, tm
     assert capsys.readouterr() == ("", "")
 
 
+def test_no_bar_of_a_batch_outlives_its_person(model: str, tmp_path: Path, monkeypatch) -> None:
+    from tqdm import tqdm
+
+    from nopo.commands import reconstruct
+
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(
+        reconstruct.LOGGER, "info", lambda text, *args: said.append((text % args, len(tqdm._instances)))
+    )
+    for name in ("amy", "bob"):
+        (tmp_path / f"{name}.jpg").write_text("no photo")
+    assert main(["reconstruct", "--batch", str(tmp_path), "-o", str(tmp_path / "out"), "--model", model]) == 1
+    assert [text.split(":")[0] for text, _ in said] == ["1 of 2, amy", "2 of 2, bob"]
+    assert [drawn for _, drawn in said] == [0, 0]
+
+
 def test_one_person_or_many_but_not_both(cutout_photo: Path, tmp_path: Path, capsys) -> None:
     out = ["-o", str(tmp_path / "out")]
     for given in ([], [str(cutout_photo), "--batch", str(tmp_path)]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from contextlib import ExitStack
 
 from nopo.batch.report import as_text, write_report
 from nopo.batch.run import Outcome, run_batch
@@ -59,12 +60,14 @@ def _batch(args: argparse.Namespace, wishes: Wishes) -> int:
     checkpoint = resolve(args.model).stat()
     model = {"name": args.model, "bytes": checkpoint.st_size, "changed_ns": checkpoint.st_mtime_ns, "bf16": args.bf16}
     outcomes: list[Outcome] = []
-    with bars(args.quiet, leave=False) as progress:
+    with ExitStack() as drawn:
 
         def progress_of(subject: Subject) -> Progress:
+            progress = drawn.enter_context(bars(args.quiet, leave=False))
             return lambda stage, done, total: progress(f"{subject.name}: {stage}", done, total)
 
         for outcome in run_batch(subjects, args.out, wishes, model, lambda: _load(args), progress_of):
+            drawn.close()  # nothing of this subject's bars stays, not even if it failed halfway
             outcomes.append(outcome)
             LOGGER.info(
                 "%d of %d, %s: %s", len(outcomes), len(subjects), outcome.subject, outcome.error or outcome.result
