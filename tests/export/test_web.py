@@ -30,6 +30,20 @@ CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
 
 
+PICTURES_UNTIL_NONE = """async () => {
+  const kind = WebGL2RenderingContext.prototype, draws = kind.drawElements;
+  let pictures = 0, before = -1;
+  kind.drawElements = function (...how) { pictures++; return draws.apply(this, how); };
+  while (pictures > before && pictures < 20) {
+    before = pictures;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+  }
+  kind.drawElements = draws;
+  return pictures;
+}"""
+"""How many are drawn until none is for a while; at most 20."""
+
+
 def inside(page: str) -> tuple[dict, bytes]:
     """The header and the numbers of a page."""
     scene = json.loads(re.search(r'id="scene">(.*?)</script>', page, re.DOTALL)[1])
@@ -129,6 +143,7 @@ def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
     assert page.inner_text("#play") == "Pause"
     page.click("#play")
     stopped = page.evaluate("nopo.state.seconds")
+    assert page.evaluate(PICTURES_UNTIL_NONE) < 20, "what stands still costs nothing"
     page.evaluate("document.querySelector('nav').hidden = true; document.querySelector('nav').style.display = 'none'")
 
     shot = page.evaluate("nopo.view")

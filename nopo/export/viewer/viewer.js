@@ -6,26 +6,31 @@ const ROW = 1024; // Gaussians in a row of the textures
 const BONES = 4; // joints that move one Gaussian
 const NEAR_M = 0.2;
 const KEYS = 1 << 16; // depths that the sort tells apart
+const PERIOD_MS = 26; // from picture to picture, and then the screen's next one: 30 a second on most
+const QUICK_MS = 12, SLOW_MS = 40; // pictures that take less may be finer, more coarser
+const COARSEST = 0.5;
+const STILL_MS = 250; // after which a picture that does not change is drawn with all its pixels
 
 const VERTEX = `#version 300 es
 precision highp float;
 precision highp int;
 precision highp usampler2D;
-uniform usampler2D means, joints;
+uniform usampler2D means, joints, order;
 uniform sampler2D covUpper, covLower, colours, weights;
 uniform vec4 moves[165]; // three rows of each joint's transform
 uniform mat3 turn; // world to camera: x right, y down, z forward
 uniform vec3 shift, low, grain;
 uniform vec2 size, slope; // of the picture in pixels; the most that x / z and y / z may be where the lens is linearised
 uniform float focal;
-in vec2 corner;
-in uint splat;
 out vec4 colour;
 out vec2 spot;
 
 void main() {
   gl_Position = vec4(0.0, 0.0, 2.0, 1.0); // outside, unless all goes well
-  ivec2 at = ivec2(splat % ${ROW}u, splat / ${ROW}u);
+  int place = gl_VertexID >> 2; // from the back
+  int splat = int(texelFetch(order, ivec2(place % ${ROW}, place / ${ROW}), 0).x);
+  vec2 corner = vec2(2 * (gl_VertexID & 1) - 1, (gl_VertexID & 2) - 1);
+  ivec2 at = ivec2(splat % ${ROW}, splat / ${ROW});
   colour = texelFetch(colours, at, 0);
   float reach = 2.0 * log(255.0 * colour.a); // squared standard deviations until alpha is 1/255
   if (reach <= 0.0) return;
@@ -171,7 +176,7 @@ class Sorter {
     this.weights = Float32Array.from(cloud.weights.subarray(0, BONES * this.count), (weight) => weight / 255);
     this.joints = cloud.joints;
     this.depths = new Float32Array(this.count);
-    this.order = new Uint32Array(this.count);
+    this.order = new Uint32Array(ROW * Math.ceil(this.count / ROW));
     this.ends = new Uint32Array(KEYS);
     this.rows = new Float32Array(4 * scene.parents.length); // how deep each joint takes a point
   }
@@ -222,11 +227,8 @@ class Painter {
     texture("covLower", gl.RGB16F, gl.RGB, gl.HALF_FLOAT);
     texture("colours", gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE);
     texture("weights", gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE);
-    this.attribute("corner", new Float32Array([-1, -1, 1, -1, -1, 1, 1, 1]), (at) => gl.vertexAttribPointer(at, 2, gl.FLOAT, false, 0, 0));
-    this.order = this.attribute("splat", new Uint32Array(scene.count), (at) => {
-      gl.vertexAttribIPointer(at, 1, gl.UNSIGNED_INT, 0, 0);
-      gl.vertexAttribDivisor(at, 1);
-    });
+    this.order = this.texture("order", null, gl.R32UI, gl.RED_INTEGER, gl.UNSIGNED_INT);
+    this.fillQuads();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.clearColor(...scene.background, 1);
@@ -266,17 +268,16 @@ class Painter {
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
     gl.uniform1i(this.place(name), unit);
+    return unit;
   }
 
-  attribute(name, values, describe) {
+  /** Two triangles for each four corners: instances would be as many draws where there is no graphics card. */
+  fillQuads() {
     const { gl } = this;
-    const buffer = gl.createBuffer();
-    gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
-    gl.bufferData(gl.ARRAY_BUFFER, values, gl.DYNAMIC_DRAW);
-    const at = gl.getAttribLocation(this.program, name);
-    gl.enableVertexAttribArray(at);
-    describe(at);
-    return buffer;
+    const corners = new Uint32Array(6 * this.scene.count);
+    for (let i = 0; i < corners.length; i++) corners[i] = 4 * Math.floor(i / 6) + [0, 1, 2, 2, 1, 3][i % 6];
+    gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, gl.createBuffer());
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, corners, gl.STATIC_DRAW);
   }
 
   paint(camera, moves, order) {
@@ -290,9 +291,9 @@ class Painter {
     gl.uniformMatrix3fv(this.place("turn"), true, camera.turn);
     gl.uniform3fv(this.place("shift"), camera.shift);
     gl.uniform4fv(this.place("moves"), moves);
-    gl.bindBuffer(gl.ARRAY_BUFFER, this.order);
-    gl.bufferSubData(gl.ARRAY_BUFFER, 0, order);
-    gl.drawArraysInstanced(gl.TRIANGLE_STRIP, 0, 4, this.scene.count);
+    gl.activeTexture(gl.TEXTURE0 + this.order);
+    gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, ROW, order.length / ROW, gl.RED_INTEGER, gl.UNSIGNED_INT, order);
+    gl.drawElements(gl.TRIANGLES, 6 * this.scene.count, gl.UNSIGNED_INT, 0);
   }
 }
 
@@ -368,6 +369,55 @@ class Hand {
   }
 }
 
+/**
+ * When pictures are drawn: only when one was asked for, at most so many a second, and never before the browser is done
+ * with the last and has rested as long. Without a graphics card it would else have no time for anything beside it.
+ */
+class Pace {
+  constructor(gl, paint) {
+    this.gl = gl;
+    this.paint = paint;
+    this.asked = this.busy = false;
+    this.scale = 1; // of the picture's sides: fewer pixels where each picture takes long
+    this.spent = QUICK_MS; // on a picture of late
+  }
+
+  /** A picture, soon; none while the page is hidden, for then the browser calls nobody. */
+  ask() {
+    this.asked = true;
+    if (!this.busy) requestAnimationFrame((now) => this.begin(now));
+    this.busy = true;
+  }
+
+  begin(now) {
+    const { gl } = this;
+    const begun = performance.now();
+    this.asked = false;
+    this.paint(now);
+    const done = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    const look = () => {
+      const spent = performance.now() - begun;
+      if (gl.getSyncParameter(done, gl.SYNC_STATUS) === gl.UNSIGNALED && !gl.isContextLost()) return void setTimeout(look, 2 + spent / 8);
+      gl.deleteSync(done);
+      this.learn(spent);
+      setTimeout(() => this.rested(), Math.max(spent, PERIOD_MS - spent));
+    };
+    setTimeout(look, 1);
+  }
+
+  rested() {
+    this.busy = false;
+    if (this.asked) this.ask();
+  }
+
+  learn(spent) {
+    this.spent += 0.5 * (spent - this.spent);
+    if (this.spent > SLOW_MS) this.scale = Math.max(COARSEST, 0.8 * this.scale);
+    if (this.spent < QUICK_MS) this.scale = Math.min(1, 1.25 * this.scale);
+  }
+}
+
 /** The page: what plays, from where it is seen, and when a new picture is due. */
 async function start() {
   const part = (id) => document.getElementById(id);
@@ -382,75 +432,86 @@ async function start() {
     const distance = Math.max(wide * Math.min(1, 1 / aspect), tall * Math.min(1, aspect));
     return { azimuth: scene.azimuth, elevation: scene.elevation, center, distance };
   };
+  const still = motions.every((motion) => motion.frames === 1);
   const lively = !matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const state = { motion: 0, seconds: 0, playing: lively, turning: lively, due: true };
+  const state = { motion: 0, seconds: 0, playing: lively, turning: lively };
   const view = { fov: scene.fov };
 
   let untouched = true; // the camera stands where it was put at first
-  const moved = () => { state.turning = untouched = false; state.due = true; };
-  const fit = () => {
-    const ratio = Math.min(window.devicePixelRatio || 1, 2);
-    canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
-    canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+  const moved = () => { state.turning = untouched = false; pace.ask(); };
+  const fit = (scale) => {
+    const ratio = scale * Math.min(window.devicePixelRatio || 1, 2);
+    const width = Math.max(1, Math.round(canvas.clientWidth * ratio)), height = Math.max(1, Math.round(canvas.clientHeight * ratio));
+    if (canvas.width === width && canvas.height === height) return;
+    Object.assign(canvas, { width, height });
     if (untouched) Object.assign(view, home());
-    state.due = true;
   };
   const label = () => {
     play.textContent = state.playing ? "Pause" : "Play";
     play.setAttribute("aria-pressed", String(state.playing));
   };
-  const draw = () => {
+  const draw = (scale = 1) => {
+    fit(scale);
     const camera = orbit(view);
     skeleton.pose(motions[state.motion], state.seconds);
     painter.paint(camera, skeleton.moves, sorter.sort(skeleton.moves, camera.forward));
-    state.due = false;
   };
 
-  fit();
+  let last = Infinity, inSight = true, settled = 0;
+  /** Whether it moves by itself: the motion, or the person who has none. */
+  const passes = (seconds) => {
+    const motion = motions[state.motion];
+    const plays = state.playing && motion.frames > 1;
+    if (plays) state.seconds += seconds;
+    if (plays && !motion.loop && state.seconds > motion.frames / motion.fps) state.seconds = 0;
+    const turns = still && state.turning;
+    if (turns) view.azimuth += 30 * seconds;
+    return plays || turns;
+  };
+  const pace = new Pace(painter.gl, (now) => {
+    const moves = passes(Math.max(0, Math.min((now - last) / 1000, 0.3))); // a hidden tab does not jump ahead
+    last = moves ? now : Infinity;
+    if (!inSight) return;
+    clearTimeout(settled);
+    draw(pace.scale);
+    if (moves) pace.ask();
+    else if (pace.scale < 1) settled = setTimeout(draw, STILL_MS);
+  });
+
+  fit(1);
   new Hand(canvas, view, home, moved);
-  new ResizeObserver(fit).observe(canvas);
-  const toggle = () => { state.playing = !state.playing; label(); };
+  new ResizeObserver(() => pace.ask()).observe(canvas);
+  new IntersectionObserver((sights) => {
+    inSight = sights.at(-1).isIntersecting;
+    pace.ask();
+  }).observe(canvas);
+  const toggle = () => { state.playing = !state.playing; label(); pace.ask(); };
   play.addEventListener("click", toggle);
   canvas.addEventListener("keydown", (event) => { if (event.key === " ") { event.preventDefault(); toggle(); } });
   motions.forEach((motion, index) => choice.add(new Option(motion.name, String(index))));
   choice.addEventListener("change", () => {
     const free = view.azimuth;
-    Object.assign(state, { motion: Number(choice.value), seconds: 0, playing: true, due: true });
+    Object.assign(state, { motion: Number(choice.value), seconds: 0, playing: true });
     Object.assign(view, home(), { azimuth: free });
+    pace.ask();
     label();
   });
-  const still = motions.every((motion) => motion.frames === 1);
   play.hidden = still;
   choice.hidden = motions.length < 2;
   label();
   canvas.addEventListener("webglcontextlost", () => say("The graphics card gave up; open the page again."));
 
-  let last = Infinity;
-  const tick = (now) => {
-    const passed = Math.max(0, Math.min((now - last) / 1000, 0.1)); // a hidden tab does not jump ahead
-    last = now;
-    const motion = motions[state.motion];
-    if (state.playing && motion.frames > 1) {
-      state.seconds += passed;
-      if (!motion.loop && state.seconds > motion.frames / motion.fps) state.seconds = 0;
-      state.due = true;
-    }
-    if (still && state.turning) { view.azimuth += 30 * passed; state.due = true; }
-    if (state.due) draw();
-    requestAnimationFrame(tick);
-  };
   draw();
   say("");
-  requestAnimationFrame(tick);
+  pace.ask();
   /** For tests and other pages: set any of motion, seconds, playing, azimuth, elevation, distance, center, and draw. */
   window.nopo = {
     show(wish) {
       for (const key of Object.keys(wish)) (key in view ? view : state)[key] = wish[key];
       moved();
-      fit();
       draw();
     },
-    state, view, draw,
+    state, view,
   };
 }
 
