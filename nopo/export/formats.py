@@ -138,7 +138,7 @@ def export(
         pose: of the formats that take one; the T-pose if None.
         motion: of the formats that take one.
         sh_degree: highest degree of the spherical harmonics in a file of Gaussians, 0 to 3; all there are if None.
-        y_down: turn files of Gaussians over, for viewers that would show them upside down (see `nopo.export.turned`).
+        y_down: turn files of Gaussians over, for viewers that would show them upside down (see `nopo.export.y_down`).
         smplx: folder of the user's SMPL-X files, for the .glb of an avatar that stands on SMPL-X; see
             `nopo.body.smplx.find_smplx`.
         progress: told how far the file is; cancels it.
@@ -178,7 +178,7 @@ def export(
 
         return write_html(avatar, path, motion=motion)
     from nopo.articulate import articulate
-    from nopo.export.turned import turned_over
+    from nopo.export.y_down import turned_over
 
     gaussians = avatar.gaussians if pose is None else articulate(avatar, pose)
     return _gaussians(turned_over(gaussians) if y_down else gaussians, path, chosen.key, sh_degree, progress)
@@ -191,7 +191,7 @@ def _gaussians(gaussians: Gaussians, path: Path, key: str, sh_degree: int | None
 
         return write_ply(gaussians, path, sh_degree=sh_degree, progress=progress)
     if key == "splat":
-        from nopo.export.splat import write_splat
+        from nopo.export.splat_file import write_splat
 
         return write_splat(gaussians, path, sh_degree=sh_degree, progress=progress)
     from nopo.export.packed import write_packed

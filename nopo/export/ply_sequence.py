@@ -12,7 +12,7 @@ from nopo.errors import ExportError
 from nopo.export.files import partial_file, writing
 from nopo.export.gaussian_ply import file_size, write_ply_to
 from nopo.export.splats import checked_degree, visible_index
-from nopo.export.turned import turned_over
+from nopo.export.y_down import turned_over
 from nopo.motion import Motion
 from nopo.progress import Progress, silent
 
@@ -38,7 +38,7 @@ def write_ply_sequence(
         path: the .zip.
         motion: what they do; each of its frames becomes a file.
         sh_degree: highest degree of the harmonics, 0 to 3; all there are, up to 3, if None.
-        y_down: turn every frame over (see `nopo.export.turned`).
+        y_down: turn every frame over (see `nopo.export.y_down`).
         progress: told of each frame.
 
     Raises:
