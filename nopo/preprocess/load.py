@@ -54,7 +54,7 @@ def load_photo(source: Source, name: str | None = None) -> Photo:
         DependencyError: it is HEIC and its reader is not installed.
     """
     if name is None:
-        name = Path(source).name if isinstance(source, str | Path) else "the photo"
+        name = Path(source).name or str(source) if isinstance(source, str | Path) else "the photo"
     if isinstance(source, np.ndarray):
         image = _from_array(source, name)
     else:
@@ -75,6 +75,8 @@ def load_photo(source: Source, name: str | None = None) -> Photo:
 def _open(path: Path, name: str) -> Image.Image:
     if path.suffix.lower() in HEIC_SUFFIXES:
         _register_heic(name)
+    if path.is_dir():
+        raise PhotoError(f"{name} is a folder; give the photos in it.")
     if not path.is_file():
         raise PhotoError(f"There is no photo {name}; check the path.")
     try:

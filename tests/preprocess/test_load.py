@@ -147,9 +147,10 @@ def test_a_huge_png_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
 
 
 def test_a_missing_photo_a_folder_and_a_stamp(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.jpg", tmp_path):
-        with pytest.raises(PhotoError, match="There is no photo"):
-            load_photo(path)
+    with pytest.raises(PhotoError, match="^There is no photo none.jpg"):
+        load_photo(tmp_path / "none.jpg")
+    with pytest.raises(PhotoError, match=r"^\. is a folder"):
+        load_photo(".")
     with pytest.raises(PhotoError, match="has only 8×8 pixels"):
         load_photo(np.zeros((8, 8, 3), np.uint8))
 
