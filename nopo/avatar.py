@@ -85,7 +85,7 @@ class Avatar:
 
         path = Path(path)
         if not path.is_file():
-            raise AvatarError(f"There is no avatar file {path.name or path}; make one with `nopo reconstruct PHOTO -o DIR`.")
+            raise AvatarError(f"There is no avatar file {path.name or path}; make one with `nopo reconstruct`.")
         try:
             with safe_open(path, "pt") as file:
                 about = json.loads((file.metadata() or {}).get("nopo", "{}"))

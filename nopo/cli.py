@@ -91,8 +91,14 @@ def _size(text: str) -> int | tuple[int, int]:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text} is no number of frames")
+        raise argparse.ArgumentTypeError(f"{text} is no number from 1 on")
     return int(text)
+
+
+def _picture(text: str) -> Path:
+    if not text.lower().endswith(".png"):
+        raise argparse.ArgumentTypeError(f"{Path(text).name} should end in .png")
+    return Path(text)
 
 
 def _smplx_option(command: argparse.ArgumentParser) -> None:
@@ -192,7 +198,7 @@ def _train(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     command.add_argument("--precision", default="fp32", choices=("fp32", "tf32", "bf16"), help="tf32: CUDA only")
     command.add_argument("--resume", action="store_true", help="go on where the run in DIR stopped")
-    command.add_argument("--threads", type=int, metavar="N", help="CPU threads of the trainer (default: all)")
+    command.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the trainer (default: all)")
     command.add_argument("--sheet-minutes", type=float, default=20.0, metavar="M", help="0: no sheets (default 20)")
     command.add_argument("--scratch", action="store_true", help="from random weights, not from the shipped ones")
     command.add_argument("--cooldown", action="store_true", help="slow down to a better checkpoint; the run stays")
@@ -201,21 +207,21 @@ def _train(commands: argparse._SubParsersAction) -> None:
 def _evaluate(commands: argparse._SubParsersAction) -> None:
     command = _command(commands, "evaluate", "Measure the open model on synthetic people that it has not seen.")
     command.add_argument("model", help="open, or a checkpoint file")
-    command.add_argument("--subjects", type=int, default=200, metavar="N", help="people (default 200)")
+    command.add_argument("--subjects", type=_count, default=200, metavar="N", help="people (default 200)")
     command.add_argument("--seed", type=int, default=0, metavar="S", help="of the people (default 0)")
-    command.add_argument("--photos", type=int, nargs="+", default=[1, 3], metavar="V", help="of each (default 1 3)")
+    command.add_argument("--photos", type=_count, nargs="+", default=[1, 3], metavar="V", help="of each (default 1 3)")
     command.add_argument("--frontal", action="store_true", help="first photo from the front; default: from anywhere")
     command.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
-    command.add_argument("--sheet", type=Path, metavar="FILE", help="write a sheet of pictures there")
+    command.add_argument("--sheet", type=_picture, metavar="FILE", help="write a sheet of pictures there, a .png")
     _device_option(command)
 
 
 def _prepare(commands: argparse._SubParsersAction) -> None:
     command = _command(commands, "prepare", "Make synthetic people, the example photos, or SMPL-X maps.")
     command.add_argument("what", choices=("people", "examples", "template"))
-    command.add_argument("--sheet", type=Path, metavar="FILE", help="people: a sheet of them")
+    command.add_argument("--sheet", type=_picture, metavar="FILE", help="people: a sheet of them, a .png")
     command.add_argument("--seed", type=int, default=7, help="of the people (default 7)")
-    command.add_argument("-n", "--count", type=int, default=24, help="how many people (default 24)")
+    command.add_argument("-n", "--count", type=_count, default=24, help="how many people (default 24)")
     _smplx_option(command)
     command.add_argument("--uv", type=Path, metavar="FILE", help="template: smplx_uv.obj (default: beside the models)")
     command.add_argument(

@@ -241,6 +241,31 @@ def test_wrong_options_of_pictures(wrong: list[str], capsys) -> None:
     assert stopped.value.code == 2 and said.count("\n") == 1 and wrong[0] in said
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["prepare", "people", "--sheet", "x.avi"],
+        ["prepare", "people", "--sheet", "x.png", "-n", "0"],
+        ["evaluate", "open", "--subjects", "0"],
+        ["evaluate", "open", "--photos", "-1"],
+        ["evaluate", "open", "--sheet", "x"],
+    ],
+)
+def test_wrong_options_are_told_before_the_work_begins(wrong: list[str], capsys) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(wrong)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1 and wrong[-2] in said
+
+
+def test_a_sheet_of_people_that_cannot_be_written_is_one_sentence(tmp_path: Path, capsys) -> None:
+    (tmp_path / "file").write_text("in the way")
+    assert main(["prepare", "people", "-n", "1", "--sheet", str(tmp_path / "file" / "x.png")]) == 2
+    assert "x.png cannot be written" in sentence(capsys)
+    assert main(["prepare", "people", "-n", "1", "--sheet", str(tmp_path / "new" / "x.png")]) == 0
+    assert Image.open(tmp_path / "new" / "x.png").size == (512, 256)
+
+
 def test_a_wrong_option_is_one_sentence_too(capsys) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["animate"])

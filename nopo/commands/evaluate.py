@@ -9,6 +9,7 @@ import sys
 from nopo.commands.bars import bars
 from nopo.evaluate.open_model import as_text, evaluate_open
 from nopo.evaluate.sheet import write_sheet
+from nopo.export.files import partial_file
 from nopo.pipeline import Pipeline
 
 
@@ -21,7 +22,8 @@ def run(args: argparse.Namespace) -> None:
         )  # fmt: skip
     if args.json:
         about = {"model": args.model, "subjects": args.subjects, "seed": args.seed, "frontal": args.frontal}
-        args.json.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
+        with partial_file(args.json) as partial:
+            partial.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
     if args.sheet:
         write_sheet(args.sheet, Pipeline.load(args.model, args.device), seed=args.seed)
     if not args.quiet:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from nopo.articulate import articulate
 from nopo.camera import framing_orbit
 from nopo.evaluate.open_model import picture, predict
 from nopo.evaluate.protocol import PICTURE_SIZE, held_out_subjects
+from nopo.export.files import partial_file
 from nopo.motion import Motion
 from nopo.pipeline import Pipeline
 from nopo.render import render
@@ -26,6 +26,9 @@ def write_sheet(path: Path, pipeline: Pipeline, people: int = 6, seed: int = 1, 
 
     Columns: the photos, the first photo's canonical positions as predicted and as they truly are, the avatar from
     four sides, then a novel pose as rendered and as it truly looks.
+
+    Raises:
+        ExportError: `path` cannot be written.
     """
     from PIL import Image
 
@@ -46,7 +49,8 @@ def write_sheet(path: Path, pipeline: Pipeline, people: int = 6, seed: int = 1, 
         tiles += [picture(avatar, target)[0].permute(2, 0, 1), target.rgb.permute(2, 0, 1)]
         rows.append(torch.cat([_tile(tile, PICTURE_SIZE // 2) for tile in tiles], 2))
     sheet = torch.cat(rows, 1).clamp(0, 1).permute(1, 2, 0)
-    Image.fromarray((sheet * 255).round().byte().numpy().astype(np.uint8)).save(path)
+    with partial_file(path) as partial:
+        Image.fromarray((sheet * 255).round().byte().numpy()).save(partial, "PNG")
 
 
 def _tile(picture: Tensor, side: int) -> Tensor:

@@ -7,11 +7,16 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nopo.export.files import partial_file
 from nopo.synthetic.dataset import Batch, make_batch
 
 
 def write_sheet(path: str | Path, seed: int = 7, count: int = 24, size: int = 256) -> None:
-    """Write `count` random people as pairs of photo and canonical truth, six pairs in a row, as PNG."""
+    """Write `count` random people as pairs of photo and canonical truth, six pairs in a row, as PNG.
+
+    Raises:
+        ExportError: `path` cannot be written.
+    """
     from PIL import Image
 
     batch = make_batch(torch.Generator().manual_seed(seed), count, 1, size, frontal=0.5)
@@ -21,7 +26,8 @@ def write_sheet(path: str | Path, seed: int = 7, count: int = 24, size: int = 25
     blank = torch.ones(rows * columns - count, *pairs.shape[1:])
     tiles = torch.cat([pairs, blank]).unflatten(0, (rows, columns))  # [R, C, 3, H, 2W]
     picture = tiles.permute(0, 3, 1, 4, 2).flatten(2, 3).flatten(0, 1)
-    Image.fromarray((picture * 255).round().byte().numpy()).save(path)
+    with partial_file(Path(path)) as partial:
+        Image.fromarray((picture * 255).round().byte().numpy()).save(partial, "PNG")
 
 
 def canonical_colours(batch: Batch) -> Tensor:
