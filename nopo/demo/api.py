@@ -15,10 +15,11 @@ import gradio as gr
 from nopo.demo import work
 from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, film_of
 from nopo.demo.handlers import MAKE_FIRST, Handlers
-from nopo.demo.shots import capital
+from nopo.demo.shots import FACING, capital
 from nopo.demo.visits import Visit
 from nopo.errors import NopoError
 from nopo.export.formats import FORMATS
+from nopo.models import Model
 from nopo.motions import descriptions, names
 from nopo.preprocess.matte import CHOICES
 from nopo.preprocess.stage import cut_out
@@ -39,7 +40,7 @@ class Endpoints:
             A dictionary of names and what they mean.
         """
         return {
-            "models": {card.name: {"photos": card.photos, "licence": card.licence} for card in self.shelf.cards()},
+            "models": {card.name: self._about(card) for card in self.shelf.cards()},
             "matting": list(CHOICES),
             "motions": descriptions(),
             "formats": {each.key: {"suffix": each.suffix, "about": each.about} for each in FORMATS.values()},
@@ -78,6 +79,7 @@ class Endpoints:
         size: int = 512,
         fps: int = 30,
         background: str = PAPER,
+        facing: list[str] | None = None,
     ) -> tuple[str, str]:
         """Make an avatar that can be turned, posed and animated from photos of one person.
 
@@ -88,6 +90,7 @@ class Endpoints:
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second of the video: 15, 24, 30 or 60.
             background: colour of the video, a name or #rrggbb.
+            facing: where the person faces in each photo, "auto", "front", "back", or the photo's "left" or "right".
 
         Returns:
             A video of one turn around the avatar, .mp4.
@@ -98,7 +101,8 @@ class Endpoints:
         film = film_of(size, fps, background=background)
         chosen = model or self.shelf.first.card.name
         how = _offered(matting, CHOICES, "matting models")
-        work.finished(work.reconstruct(_few(photos), None, chosen, str(avatar), str(video), film, how))
+        told = facing or None
+        work.finished(work.reconstruct(_few(photos), None, chosen, str(avatar), str(video), film, how, told))
         visit.avatar = avatar
         return str(video), str(avatar)
 
@@ -203,6 +207,10 @@ class Endpoints:
         work.finished(work.write_file(_avatar(avatar, visit), kind.key, moves, part, str(file), film))
         return str(file)
 
+    def _about(self, card: Model) -> dict[str, Any]:
+        facing = list(FACING) if self.shelf.hears_facing(card.name) else []
+        return {"photos": card.photos, "licence": card.licence, "facing": facing}
+
     def _visit(self, _request: gr.Request) -> Visit:
         return self.visits.of(_request.session_hash)
 
@@ -223,6 +231,7 @@ def add_endpoints(handlers: Handlers) -> None:
         about = gr.JSON(label="What can be chosen")
         avatar_made = gr.File(label="Avatar")
         model, seconds = gr.Textbox("", label="Model"), gr.Number(3.0, label="Seconds")
+        facing = gr.Dropdown(list(FACING), value=[], multiselect=True, label="Facing")
         form, moment = gr.Textbox("ply", label="Format"), gr.Number(-1.0, label="Moment")
         clear = gr.Checkbox(True, label="Transparent")
 
@@ -232,7 +241,7 @@ def add_endpoints(handlers: Handlers) -> None:
 
         add(ends.offers, [], about, "look")
         add(ends.cutouts, [photos, matting], pictures, "look")
-        add(ends.reconstruct, [photos, model, matting, size, fps, paper], [video, avatar_made])
+        add(ends.reconstruct, [photos, model, matting, size, fps, paper, facing], [video, avatar_made])
         add(ends.turntable, [avatar, size, fps, seconds, paper, framing, elevation], video)
         add(ends.animate, [avatar, motion, motion_file, size, fps, paper, framing, elevation], video)
         add(ends.export, [avatar, form, no_motion, motion_file, moment, size, fps, clear], file)
@@ -256,11 +265,15 @@ def _without_names(sentence: str, args: tuple[Any, ...]) -> str:
     """The sentence without the names of the caller's files, which nobody but the caller should read."""
     for each in args:
         if isinstance(each, list):
-            for number, photo in enumerate(each, 1):
+            for number, photo in enumerate(filter(_is_file, each), 1):
                 sentence = sentence.replace(Path(photo).name, f"photo {number}")
-        elif isinstance(each, str) and Path(each).is_absolute():
+        elif _is_file(each):
             sentence = sentence.replace(Path(each).name, "Your file")
     return capital(sentence)
+
+
+def _is_file(value: Any) -> bool:
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _few(photos: list[str] | None) -> list[str]:

@@ -17,7 +17,7 @@ from nopo.demo import look, work
 from nopo.demo.film import film_of
 from nopo.demo.report import WAITING, Report, said
 from nopo.demo.shelf import Shelf, about
-from nopo.demo.shots import Desk, Shot, canvas, status
+from nopo.demo.shots import FACING, Desk, Shot, canvas, status
 from nopo.demo.visits import Visit, Visits
 from nopo.errors import Cancelled, NopoError
 from nopo.export.formats import FORMATS
@@ -28,7 +28,6 @@ from nopo.views import MAX_VIEWS
 LOGGER = logging.getLogger(__name__)
 
 SHOWN_EVERY_S = 0.2
-STOPPED = "Stopped. What was not finished is gone."
 MAKE_FIRST = "Make an avatar first."
 
 
@@ -45,20 +44,20 @@ class Handlers:
 
     # Photos and cut-outs
 
-    def choose(self, model: str, request: gr.Request) -> tuple[str, str]:
-        """Take another model: what it wants, its licence, and what that means for the photos."""
+    def choose(self, model: str, request: gr.Request) -> tuple[Any, ...]:
+        """Take another model: what it wants, its licence, what that means for the photos, the choice of directions."""
         visit = self._visit(request)
         try:
             card = self.shelf.card(model)
         except NopoError as error:
             raise gr.Error(str(error), print_exception=False) from error
         visit.model = model
-        return about(card), self._status(visit, len(visit.shots))
+        return about(card), self._status(visit, len(visit.shots)), gr.update(visible=self.shelf.hears_facing(model))
 
     def take(
-        self, photos: list[tuple[str, Any]] | None, matting: str, request: gr.Request
+        self, photos: list[tuple[str, Any]] | None, matting: str, request: gr.Request, anew: bool = False
     ) -> Generator[tuple[Any, ...], None, None]:
-        """Cut the person out of each new photo; those that were there keep their cut-outs.
+        """Cut the person out of each new photo; those that were there keep their cut-outs, unless all begin `anew`.
 
         Yields:
             The cut-outs, what to do next, the panel to put one right (closed).
@@ -67,43 +66,48 @@ class Handlers:
         visit.opened = None
         paths = [path for path, _ in photos or []]
         before, visit.shots = visit.shots, []
-        desk = Desk(visit.new_file)
         for number, path in enumerate(paths[:MAX_VIEWS], 1):
             known = next((shot for shot in before if shot.photo == path), None)
             if known is not None:
                 before.remove(known)
-            else:
+            if known is None or anew:
                 yield self._gallery(visit), f"Looking at photo {number} of {len(paths[:MAX_VIEWS])}…", _closed()
-                known = desk.make(path, number, _matting(matting))
+                facing = known.facing if known else "auto"
+                known = Desk(visit.new_file).make(path, number, _matting(matting), facing)
             visit.shots.append(known)
         yield self._gallery(visit), self._status(visit, len(paths)), _closed()
 
     def take_again(self, matting: str, request: gr.Request) -> Generator[tuple[Any, ...], None, None]:
         """Cut all photos out by another matting model; outputs as of `take`."""
-        visit = self._begin(request)
-        photos = [(shot.photo, None) for shot in visit.shots]
-        visit.shots = []
-        yield from self.take(photos, matting, request)
+        photos = [(shot.photo, None) for shot in self._visit(request).shots]
+        yield from self.take(photos, matting, request, anew=True)
 
     def open(self, chosen: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
-        """Open the panel for the cut-out that was pressed: panel, its title, the canvas, the matting model."""
+        """Open the panel for the cut-out that was pressed: panel, title, canvas, matting model, direction."""
         visit = self._visit(request)
         if not isinstance(chosen.index, int) or not 0 <= chosen.index < len(visit.shots):
-            return _closed(), gr.skip(), gr.skip(), gr.skip()
+            return _closed(), *[gr.skip()] * 4
         visit.opened = chosen.index
         shot = visit.shots[chosen.index]
         matting = shot.matting if shot.matting in CHOICES else "auto"
-        return gr.update(visible=True), *self._drawable(visit), gr.update(value=matting)
+        faces = gr.update(value=shot.facing, visible=self.shelf.hears_facing(self._model(visit)))
+        return gr.update(visible=True), *self._drawable(visit), gr.update(value=matting), faces
 
     def close(self, request: gr.Request) -> Any:
         """Close the panel."""
         self._visit(request).opened = None
         return _closed()
 
+    def face(self, facing: str, request: gr.Request) -> list[tuple[str, str | None]]:
+        """Note where the person in the opened photo faces: cut-outs."""
+        visit, shot, number = self._opened(request)
+        visit.shots[number - 1] = replace(shot, facing=facing if facing in FACING else "auto")
+        return self._gallery(visit)
+
     def cut_again(self, matting: str, request: gr.Request) -> tuple[Any, ...]:
         """Cut the opened photo out by another matting model: cut-outs, what to do next, title, canvas."""
         visit, shot, number = self._opened(request)
-        mended = Desk(visit.new_file).make(shot.photo, number, _matting(matting))
+        mended = Desk(visit.new_file).make(shot.photo, number, _matting(matting), shot.facing)
         if mended.problem and not shot.problem:
             raise gr.Error(mended.problem, title="The cut-out stays as it was", print_exception=False)
         return self._mended(visit, mended)
@@ -121,9 +125,8 @@ class Handlers:
     def use_drawing(self, drawn: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Take what was drawn as the mask of the opened photo; outputs as of `cut_again`, and the panel, closed."""
         visit, shot, number = self._opened(request)
-        drawing = getattr(drawn, "mask", "")
         try:
-            mended = Desk(visit.new_file).with_drawing(shot, number, str(drawing))
+            mended = Desk(visit.new_file).with_drawing(shot, number, str(getattr(drawn, "mask", "")))
         except NopoError as error:
             raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
         cutouts, told, *_ = self._mended(visit, mended)
@@ -150,7 +153,9 @@ class Handlers:
             if not used:
                 raise NopoError("Add a photo first, and wait for its cut-out.")
             photos, masks = [shot.photo for shot in used], [str(shot.mask) for shot in used]
-            return work.reconstruct(photos, masks, self._model(visit), str(avatar), str(video), film_of(*film))
+            model = self._model(visit)
+            facing = [shot.facing for shot in used] if self.shelf.hears_facing(model) else None
+            return work.reconstruct(photos, masks, model, str(avatar), str(video), film_of(*film), facing=facing)
 
         for html, done in self._watch(visit, events, ("preprocess", "encode", "render")):
             if done:
@@ -202,8 +207,7 @@ class Handlers:
     def again(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
         """Animate by the motion that was chosen last: progress, video, its file, tab."""
         visit = self._begin(request)
-        motion = visit.motion or names()[1]
-        video = visit.new_file(".mp4")
+        motion, video = visit.motion or names()[1], visit.new_file(".mp4")
 
         def events() -> work.Events:
             return work.animate(self._avatar(visit), motion, str(video), film_of(*film))
@@ -294,7 +298,7 @@ class Handlers:
             return f"### Photo {number}\n\n{error}", None
 
     def _gallery(self, visit: Visit) -> list[tuple[str, str | None]]:
-        return [(str(shot.shown), "left out" if shot.problem else None) for shot in visit.shots]
+        return [(str(shot.shown), shot.caption) for shot in visit.shots]
 
     def _status(self, visit: Visit, given: int) -> str:
         return status(visit.shots, self.shelf.card(self._model(visit)).views, given)
@@ -326,7 +330,7 @@ class Handlers:
                         shown = time.monotonic()
                         yield html, False
         except Cancelled:
-            yield said(STOPPED), False
+            yield said("Stopped. What was not finished is gone."), False
         except NopoError as error:
             sentence = str(error)
             if echo and echo not in names():

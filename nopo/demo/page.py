@@ -15,6 +15,7 @@ from nopo.demo.examples import example_people
 from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, Film
 from nopo.demo.handlers import Handlers
 from nopo.demo.shelf import Shelf, about
+from nopo.demo.shots import FACING
 from nopo.demo.wire import wire
 from nopo.export.formats import FORMATS
 from nopo.motions import names
@@ -51,6 +52,7 @@ class Parts:
     fix_title: gr.Markdown
     canvas: gr.HTML
     fix_matting: gr.Dropdown
+    fix_facing: gr.Radio
     mask: gr.UploadButton
     drop: gr.Button
     close: gr.Button
@@ -150,6 +152,8 @@ def _mattes() -> dict[str, Any]:
     with gr.Column(visible=False, elem_id="fix") as fix:
         title = gr.Markdown("### Photo", elem_id="fix-title")
         canvas = brush()
+        directions = [(words, facing) for facing, words in FACING.items()]
+        facing = gr.Radio(directions, value="auto", label="Faces", elem_id="fix-facing", visible=False)
         matting = gr.Dropdown(_matting()[:-1], value="auto", label="Or cut out again by", elem_id="fix-matting")
         with gr.Row():
             mask = gr.UploadButton("Upload a mask", size="sm", file_types=["image"], elem_id="mask", min_width=110)
@@ -157,7 +161,7 @@ def _mattes() -> dict[str, Any]:
             close = gr.Button("Close", size="sm", elem_id="close", min_width=80)
     return {
         "mattes": mattes, "status": status, "fix": fix, "fix_title": title, "canvas": canvas, "fix_matting": matting,
-        "mask": mask, "drop": drop, "close": close,
+        "fix_facing": facing, "mask": mask, "drop": drop, "close": close,
     }  # fmt: skip
 
 

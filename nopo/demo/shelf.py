@@ -34,6 +34,10 @@ class Shelf:
             raise NopoError(f"Choose one of the models {', '.join(card.name for card in self.cards())}.")
         return card
 
+    def hears_facing(self, name: str) -> bool:
+        """Whether a model can be told where people face; of the others, which are not loaded to be asked, none can."""
+        return name == self.first.card.name and self.first.network.config.facing is not None
+
     def take(self, name: str) -> Pipeline:
         """The pipeline of a model that is offered, loaded if it is not the one that was asked for last.
 

@@ -28,6 +28,9 @@ CHANGED = 48
 
 NOBODY = "Press its cut-out to mark the person yourself, or to remove the photo."
 CROWD = "The largest is taken; press its cut-out to mark another."
+FACING = {"auto": "auto", "front": "the camera", "back": "away", "left": "left", "right": "right"}
+"""What `nopo.encode.facing` calls a direction, and what the page calls it; left and right are the photo's."""
+
 VEIL, INK = (236, 233, 228), (165, 158, 147)
 READY = "Is all of the person there, and nothing else? Press a cut-out to put it right."
 
@@ -43,6 +46,7 @@ class Shot:
         people: how many people stand apart in it.
         problem: why there is no matte: one sentence.
         matting: who made the matte: a matting model, "mask" or "drawing".
+        facing: where the person faces, as the visitor says: one of `FACING`.
     """
 
     photo: str
@@ -51,6 +55,14 @@ class Shot:
     people: int = 1
     problem: str = ""
     matting: str = "auto"
+    facing: str = "auto"
+
+    @property
+    def caption(self) -> str | None:
+        """What the page says below the cut-out."""
+        if self.problem:
+            return "left out"
+        return None if self.facing == "auto" else f"faces {FACING[self.facing]}"
 
 
 @dataclass(frozen=True)
@@ -63,13 +75,14 @@ class Desk:
 
     new_file: Callable[[str], Path]
 
-    def make(self, photo: str, number: int, matting: str) -> Shot:
+    def make(self, photo: str, number: int, matting: str, facing: str = "auto") -> Shot:
         """Cut out one photo; what goes wrong becomes the shot's problem."""
         try:
             found = cut_out(photo, matting=matting, name=f"photo {number}")
         except NopoError as error:
-            return Shot(photo, self._picture_of_failure(photo), problem=capital(str(error)), matting=matting)
-        return self._kept(photo, found, matting)
+            problem = capital(str(error))
+            return Shot(photo, self._picture_of_failure(photo), problem=problem, matting=matting, facing=facing)
+        return self._kept(photo, found, matting, facing)
 
     def with_mask(self, shot: Shot, number: int, mask: str | Image.Image, by: str) -> Shot:
         """The same photo with a mask of the visitor's.
@@ -78,7 +91,7 @@ class Desk:
             PhotoError: the mask cannot be read.
             MatteError: it is empty, or has another shape.
         """
-        return self._kept(shot.photo, cut_out(shot.photo, mask=mask, name=f"photo {number}"), by)
+        return self._kept(shot.photo, cut_out(shot.photo, mask=mask, name=f"photo {number}"), by, shot.facing)
 
     def with_drawing(self, shot: Shot, number: int, drawing: str) -> Shot:
         """The same photo with its matte as the visitor drew it; elsewhere the matte stays as fine as it was.
@@ -103,10 +116,10 @@ class Desk:
         merged = Image.composite(drawn.resize(size, Image.Resampling.BILINEAR), before, where)
         return self.with_mask(shot, number, merged, "drawing")
 
-    def _kept(self, photo: str, found: Cutout, matting: str) -> Shot:
+    def _kept(self, photo: str, found: Cutout, matting: str, facing: str) -> Shot:
         mask = self.new_file(".png")
         Image.fromarray((found.matte * 255).round().astype(np.uint8)).save(mask, compress_level=1)
-        return Shot(photo, self._shown(found.rgba()), mask, found.people, matting=matting)
+        return Shot(photo, self._shown(found.rgba()), mask, found.people, matting=matting, facing=facing)
 
     def _shown(self, rgba: np.ndarray) -> Path:
         picture = Image.fromarray(rgba)

@@ -92,10 +92,12 @@ def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
     # A gallery that the server fills does not say that it changed.
     example = parts.examples.select(take_example, None, parts.photos, **QUIETLY)
     settle(example.then(handlers.take, given, **looking))
-    parts.model.input(handlers.choose, parts.model, [parts.about_model, parts.status], **QUIETLY)
+    parts.model.input(handlers.choose, parts.model, [parts.about_model, parts.status, parts.fix_facing], **QUIETLY)
 
     drawable = [parts.fix_title, parts.canvas]
-    parts.mattes.select(handlers.open, None, [parts.fix, *drawable, parts.fix_matting], **QUIETLY)
+    opened = [parts.fix, *drawable, parts.fix_matting, parts.fix_facing]
+    parts.mattes.select(handlers.open, None, opened, **QUIETLY)
+    parts.fix_facing.input(handlers.face, parts.fix_facing, parts.mattes, **QUIETLY)
     parts.close.click(handlers.close, None, parts.fix, **QUIETLY)
     settle(parts.fix_matting.input(handlers.cut_again, parts.fix_matting, [*seen, *drawable], **LOOKING))
     settle(parts.mask.upload(handlers.use_mask, parts.mask, [*seen, *drawable], **LOOKING))

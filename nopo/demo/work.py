@@ -78,16 +78,16 @@ def shelf() -> Shelf:
     return _SHOP[0]
 
 
-def encode_seconds(views: Views, model: str) -> float:
+def encode_seconds(views: Views, model: str, facing: Sequence[str] | None = None) -> float:
     """How long `encode` takes a GPU at most: to fetch the weights, and to look at every pixel."""
     fetching = 5 if model == shelf().first.card.name else 20
     return fetching + 2e-6 * views.masks.numel()
 
 
 @gpu(encode_seconds)
-def encode(views: Views, model: str) -> Avatar:
+def encode(views: Views, model: str, facing: Sequence[str] | None = None) -> Avatar:
     """The network's part of `reconstruct`: framed photos become an avatar, both on the CPU."""
-    return shelf().take(model).encode(views)
+    return shelf().take(model).encode(views, facing=facing)
 
 
 def reconstruct(
@@ -98,6 +98,7 @@ def reconstruct(
     video: str,
     film: Film,
     matting: str = "auto",
+    facing: Sequence[str] | None = None,
 ) -> Events:
     """Photos and their masks become the file of an avatar, and the video of its turntable.
 
@@ -109,6 +110,7 @@ def reconstruct(
         video: file to write, .mp4.
         film: how the video looks.
         matting: which matting model, for photos without a mask.
+        facing: where the person faces in each photo, see `nopo.pipeline.Pipeline.encode`.
     """
 
     def work(progress: Progress) -> str:
@@ -117,7 +119,7 @@ def reconstruct(
             photos, size=card.frame_size, background=card.background, masks=masks, matting=matting, progress=progress
         ).views
         progress("encode", 0, 1)
-        person = encode(views, model)
+        person = encode(views, model, facing)
         progress("encode", 1, 1)
         person.save(avatar)
         write_film(video, drawing_device(shelf().first.device), person, None, film, progress)

@@ -55,23 +55,26 @@ def test_an_avatar_goes_from_session_to_session(client: Client, avatar: str, tmp
 def test_a_session_keeps_its_avatar_and_another_has_none(url: str, client: Client, cutout_photo: Path) -> None:
     with pytest.raises(AppError, match="Make an avatar first."):
         client.predict(api_name="/turntable")
-    client.predict(photos=[handle_file(str(cutout_photo))], **SMALL, api_name="/reconstruct")
+    client.predict(photos=[handle_file(str(cutout_photo))], facing=["back"], **SMALL, api_name="/reconstruct")
     assert Path(client.predict(seconds=1, **SMALL, api_name="/turntable")).is_file()
 
 
-def test_trouble_is_one_sentence_that_says_what_to_do(client: Client, avatar: str, tmp_path: Path) -> None:
+def test_trouble_is_one_sentence_that_says_what_to_do(
+    client: Client, avatar: str, cutout_photo: Path, tmp_path: Path
+) -> None:
     letter = tmp_path / "letter.png"
     letter.write_text("dear reader")
     sealed = tmp_path / "letter.safetensors"
     sealed.write_text("dear reader")
     noise = tmp_path / "letter.npz"
     noise.write_text("dear reader")
-    given, paper = handle_file(avatar), handle_file(str(letter))
+    given, paper, cutout = handle_file(avatar), handle_file(str(letter)), handle_file(str(cutout_photo))
     for call, words in (
         ({"api_name": "/cutouts", "photos": [paper]}, "^Photo 1 is not an image; give JPEG"),
         ({"api_name": "/cutouts", "photos": []}, "^Give 1 to 8 photos"),
         ({"api_name": "/reconstruct", "photos": [paper]}, "^Photo 1 is not an image; give JPEG"),
         ({"api_name": "/reconstruct", "photos": [paper], "model": "../../etc/passwd"}, "^Choose one of the models"),
+        ({"api_name": "/reconstruct", "photos": [cutout], "facing": ["back"] * 2}, "^Give one direction for each"),
         ({"api_name": "/turntable", "avatar": given, "size": 100_000}, "^Choose a size"),
         ({"api_name": "/turntable", "avatar": given, "background": "url(x)"}, "is not a colour"),
         ({"api_name": "/turntable", "avatar": handle_file(str(sealed))}, "^Your file "),
@@ -87,7 +90,7 @@ def test_every_endpoint_is_documented_and_nothing_else_is_offered(client: Client
     api = client.view_api(return_format="dict")["named_endpoints"]
     assert set(api) == {"/offers", "/cutouts", "/reconstruct", "/turntable", "/animate", "/export"}
     offers = client.predict(api_name="/offers")
-    assert "open" in offers["models"] and "walk" in offers["motions"] and "ply" in offers["formats"]
+    assert "back" in offers["models"]["open"]["facing"] and "walk" in offers["motions"] and "ply" in offers["formats"]
     from nopo.demo.api import Endpoints
 
     for name, endpoint in api.items():

@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -109,7 +110,7 @@ def test_a_photo_without_a_person_is_left_out_until_it_is_marked(
     assert [caption for _, caption in cutouts] == [None, "left out"]
     assert "**Nobody was found in photo 2;" in status and "Press its cut-out to mark" in status
     assert "holiday" not in status, "names of files are the visitor's own business"
-    _, title, drawn_on, _ = press(handlers, eve, 1)
+    _, title, drawn_on, *_ = press(handlers, eve, 1)
     assert title == "### Photo 2" and drawn_on["photo"].startswith("data:image/jpeg")
 
     mask = Image.new("L", (60, 80))
@@ -165,6 +166,33 @@ def test_a_new_photo_leaves_the_mended_ones_alone(handlers: Handlers, cutout_pho
     assert handlers.visits.of("adding").shots[0] is first
     assert "first 8 of your 9" in give(handlers, amy, *[cutout_photo] * 9)[1]
     assert last(handlers.take(None, "auto", amy))[:2] == ([], "")
+
+
+def test_the_visitor_says_where_the_person_faces_and_the_network_is_told(
+    handlers: Handlers, cutout_photo: Path, empty_photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = request("facing")
+    give(handlers, amy, empty_photo, cutout_photo, cutout_photo)
+    *_, choice = press(handlers, amy, 2)
+    assert choice["visible"] is True and choice["value"] == "auto"
+    captions = [caption for _, caption in handlers.face("back", amy)]
+    assert captions == ["left out", None, "faces away"]
+    handlers.use_mask(str(handlers.visits.of("facing").shots[2].mask), amy)
+    last(handlers.take_again("u2netp", amy))
+    assert press(handlers, amy, 2)[-1]["value"] == "back", "a new mask turns nobody round"
+    told = []
+    encode = Pipeline.encode
+    monkeypatch.setattr(
+        Pipeline, "encode", lambda self, views, facing: (told.append(facing), encode(self, views, facing=facing))[1]
+    )
+    assert "Making the avatar" in last(handlers.reconstruct(amy, *FILM))[0]
+    deaf = handlers.shelf.first.network.config
+    monkeypatch.setattr(handlers.shelf.first.network, "config", replace(deaf, facing=None))
+    assert press(handlers, amy, 2)[-1]["visible"] is False, "what the network cannot be told is not offered"
+    assert "Making the avatar" in last(handlers.reconstruct(amy, *FILM))[0]
+    assert told == [["auto", "back"], None]
+    with pytest.raises(gr.Error, match="Press a cut-out first"):
+        handlers.face("back", request("another"))
 
 
 def test_bad_photos_are_explained(handlers: Handlers, tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def test_a_published_model_is_chosen_and_used(machine: Path, model: str, cutout_
     film = (256, 15, 1.0, PAPER, "whole", 5.0)
     assert [card.name for card in handlers.shelf.cards()] == ["open", PUBLISHED.name]
     *_, (cutouts, _, _) = handlers.take(photos, "auto", amy)
-    told, status = handlers.choose(PUBLISHED.name, amy)
+    told, status, faces = handlers.choose(PUBLISHED.name, amy)
+    assert faces["visible"] is False
     assert "one photo of 896 × 640" in told and "non-commercial" in told and len(cutouts) == 1
     *_, (_, _, _, _, avatar, _) = handlers.reconstruct(amy, *film)
     assert Avatar.load(avatar).model == PUBLISHED.name

@@ -63,7 +63,7 @@ Shelf.take = take_in_worker
 assert work.finished(work.reconstruct([photo], [None], "open", avatar, str(folder / "t.mp4"), film)) == ""
 assert spaces.BOOKED == [(6, ["int", "bytes"])], spaces.BOOKED
 views = pipeline.preprocess([photo] * 3).views
-person = work.encode(views, "open")
+person = work.encode(views, "open", ["auto", "back", "left"])
 assert {t.device.type for t in (*vars(person.gaussians).values(), person.bone_weights, person.rest_joints)} == {"cpu"}
 assert len(spaces.BOOKED) == 2
 assert work.encode_seconds(views, "another") >= 20  # its weights are fetched first
