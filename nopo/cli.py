@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nopo import __version__
-from nopo.errors import NopoError
+from nopo.errors import NopoError, refused
 
 FRAMINGS = ("whole", "half", "head")
 FILES = ".mp4, .webm, .webp, .gif, .zip of pictures, or a folder of them"
@@ -40,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except NopoError as error:
         return _failed(str(error))
     except OSError as error:
-        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
-        return _failed(f"{name} could not be read or written: {error.strerror or type(error).__name__}.")
+        return _failed(refused(error))
     except KeyboardInterrupt:
         return _failed("Stopped.")
 

@@ -1,5 +1,7 @@
 """What can go wrong, as types: each message is one sentence that says what to do."""
 
+from pathlib import Path
+
 
 class NopoError(Exception):
     """Base of every error that nopo raises on purpose; the CLI prints it in one line, the page shows it."""
@@ -51,3 +53,9 @@ class TrainingError(NopoError):
 
 class Cancelled(NopoError):  # noqa: N818 (a wish of the user, not a fault)
     """The user stopped the work."""
+
+
+def refused(error: OSError) -> str:
+    """What the operating system refused, in one sentence with the file's name and not its whole path."""
+    name = Path(error.filename).name if isinstance(error.filename, str) else "A file"
+    return f"{name} could not be read or written: {error.strerror or type(error).__name__}."

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from nopo.avatar import Avatar
+from nopo.errors import ExportError
 from nopo.export.files import partial_file
 from nopo.export.moving import moving_writer
 from nopo.export.sheet import contact_sheet
@@ -93,6 +94,8 @@ def write_results(
     Raises:
         NopoError: as `Pipeline.reconstruct`, and `ExportError`.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ExportError(f"{folder.name} is a file; name a folder for the results.")
     watch = watch or Stopwatch()
     with watch.stage("preprocess"):
         seen = pipeline.preprocess(photos, matting=wishes.matting, progress=progress)

@@ -28,7 +28,7 @@ class Quick(Pipeline):
     def __init__(self, avatar: Avatar) -> None:
         self.card, self.device, self.avatar, self.encoded = OPEN, choose_device("cpu"), avatar, 0
 
-    def encode(self, views, *, rest_joints=None, progress=silent) -> Avatar:
+    def encode(self, views, *, rest_joints=None, facing=None, progress=silent) -> Avatar:
         self.encoded += 1
         progress("encode", 1, 1)
         return self.avatar
@@ -189,7 +189,7 @@ def test_what_a_killed_batch_left_is_removed(people: Path, tmp_path: Path, pipel
 
 
 def test_no_memory_for_one_person_is_no_end(people: Path, tmp_path: Path, pipeline: Quick, monkeypatch) -> None:
-    def encode(views, *, progress=silent):
+    def encode(views, *, facing=None, progress=silent):
         if len(views.images) == 2:
             raise RuntimeError("CUDA out of memory. Tried to allocate")
         return pipeline.avatar

@@ -105,7 +105,12 @@ def test_bad_photos_and_options_end_in_2_with_one_sentence(
     assert not (tmp_path / "o").exists()
     (tmp_path / "file").write_text("in the way")
     assert main([*reconstruct[:1], "-o", str(tmp_path / "file"), "--model", model, "--quiet", str(cutout_photo)]) == 2
-    assert "file could not be read or written" in sentence(capsys)
+    assert "file is a file; name a folder for the results." in sentence(capsys)
+    assert (
+        main([*reconstruct[:1], "-o", str(tmp_path / "file" / "in"), "--model", model, "--quiet", str(cutout_photo)])
+        == 2
+    )
+    assert "in could not be read or written" in sentence(capsys)
 
 
 def test_missing_and_truncated_checkpoints(cutout_photo: Path, tmp_path: Path, capsys) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nopo.batch.subjects import Subject
-from nopo.errors import Cancelled, NopoError, PhotoError
+from nopo.errors import Cancelled, NopoError, PhotoError, refused
 from nopo.export.files import partial_file, writing
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent
@@ -170,8 +170,7 @@ def _sentence(problem: Exception) -> str:
     if isinstance(problem, NopoError):
         return str(problem)
     if isinstance(problem, OSError):
-        name = Path(problem.filename).name if isinstance(problem.filename, str) else "A file"
-        return f"{name} could not be read or written: {problem.strerror or type(problem).__name__}."
+        return refused(problem)
     if isinstance(problem, MemoryError) or "out of memory" in str(problem).lower():
         return "There was not enough memory; give fewer or smaller pictures."
     return f"It failed unexpectedly ({type(problem).__name__}); run it alone to see why."

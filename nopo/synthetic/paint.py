@@ -34,7 +34,7 @@ _EYES = PIECES.index("eyes")
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """Colour [P, 3] sRGB, and what the light needs: `shine` [P], `wrinkle` [P] strengths, `cloth` [P] 1 on clothes."""
+    """Colour [P, 3] sRGB, and what the light needs: the strengths `shine` [P] and `wrinkle` [P]."""
 
     colour: Tensor
     shine: Tensor
