@@ -40,9 +40,10 @@ def coarse(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction
     """One Gaussian a pixel of what the network saw, not of the photo."""
     batch, detail = subject.photos, pipeline.network.config.detail
     images, masks = shrink(batch.images[0, :count], batch.masks[0, :count], detail)
-    prediction = pipeline.network.forward_batch(images[None], masks[None], pipeline.template)[0]
-    prediction = replace(prediction, image=fade_bridges(prediction.image))
-    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+    seen = pipeline.network.forward_batch(images[None], masks[None], pipeline.template)[0]
+    seen = replace(seen, image=fade_bridges(seen.image))
+    avatar = in_own_proportions(seen.avatar(), seen.rest_joints)
+    return predict(pipeline, subject, count)[0], avatar  # the truth of the pixels is as fine as the photo
 
 
 def unfaded(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:

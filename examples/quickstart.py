@@ -5,7 +5,7 @@ from pathlib import Path
 from nopo import Avatar, Motion, Pipeline
 from nopo.export.video import write_mp4
 
-photos = [Path(__file__).parent / "photos" / "jonas" / "1.jpg"]  # up to eight of one person
+photos = sorted((Path(__file__).parent / "photos" / "jonas").glob("*.jpg"))  # one to eight of one person
 out = Path("out")
 out.mkdir(exist_ok=True)
 

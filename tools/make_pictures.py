@@ -10,7 +10,8 @@ from PIL import Image, ImageOps
 from nopo import Avatar, Motion, Pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
-PEOPLE = ("jonas", "mei", "amara")
+PEOPLE = ("amara", "jonas", "mei")
+PHOTOS = 3
 SIZE = 384
 AZIMUTHS_DEG = (0, 60, 180, 270)
 MOVES = (("walk", 0.3), ("wave", 0.5), ("kick", 0.45))
@@ -18,14 +19,16 @@ MOVES = (("walk", 0.3), ("wave", 0.5), ("kick", 0.45))
 
 
 def main() -> None:
-    """One row a person: the only photo given, the avatar from four sides, the avatar in three motions."""
+    """One row a person: the photos given, the avatar from four sides, the avatar in three motions."""
     pipeline = Pipeline.load("open")
     rows = []
     for name in PEOPLE:
-        photo = ROOT / "examples" / "photos" / name / "1.jpg"
-        avatar = pipeline.reconstruct([photo])
-        with Image.open(photo) as image:
-            tiles = [np.asarray(ImageOps.fit(image.convert("RGB"), (SIZE * 3 // 4, SIZE)))]
+        photos = sorted((ROOT / "examples" / "photos" / name).glob("*.jpg"))[:PHOTOS]
+        avatar = pipeline.reconstruct(photos)
+        tiles = []
+        for photo in photos:
+            with Image.open(photo) as image:
+                tiles.append(np.asarray(ImageOps.fit(image.convert("RGB"), (SIZE * 5 // 8, SIZE))))
         tiles += [_narrow(pipeline.view(avatar, azimuth, size=SIZE)) for azimuth in AZIMUTHS_DEG]
         tiles += [_narrow(_moving(pipeline, avatar, motion, part)) for motion, part in MOVES]
         rows.append(np.concatenate(tiles, 1))

@@ -106,8 +106,8 @@ def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
 
 
 def take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
-    """The photo that was pressed."""
-    return [(list(example_people().values())[chosen.index][0], None)]
+    """All photos of the person who was pressed."""
+    return [(path, None) for path in list(example_people().values())[chosen.index]]
 
 
 def _busy(presses: list[Any], stops: list[Any], stop: gr.Button) -> Callable[[], list[Any]]:

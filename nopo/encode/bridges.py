@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from functools import cache
 
 import torch
+from torch import Tensor
 
+from nopo.body.skeleton import BONES, JOINT_NAMES, PARENTS
 from nopo.encode.activations import smaller_difference
 from nopo.encode.prediction import Branch
+
+APART = (1.9, 2.8)
+"""Mean distance of two bones that a Gaussian moves with, in joints along the skeleton: the middle of a skirt between
+the knees has 1.75, a point halfway between a hand and the hip beside it 4."""
 
 STRETCH = (1.5, 2.5)
 """Spacings of neighbours, in medians of the photo: up to the first a Gaussian stays, from the second on it is gone."""
@@ -17,7 +25,8 @@ def fade_bridges(image: Branch) -> Branch:
     """Make Gaussians transparent that lie between two surfaces rather than on one.
 
     On a surface, neighbouring pixels lie about as far apart as everywhere else in the photo; across a sharp depth edge
-    one of the two neighbours does. A pixel that is far from both is on the way from one surface to the other.
+    one of the two neighbours does. A pixel that is far from both is on the way from one surface to the other; and so is
+    one that moves with two limbs at once, which would be drawn out between them as soon as they part.
 
     Args:
         image: one person's image branch, grid (V, H, W).
@@ -30,4 +39,32 @@ def fade_bridges(image: Branch) -> Branch:
         if person.any():
             ratio = steps / steps[person].median().clamp_min(1e-6)
             keep[view] = ((STRETCH[1] - ratio) / (STRETCH[1] - STRETCH[0])).clamp(0, 1)
-    return replace(image, opacities=image.opacities * keep.flatten())
+    apart = limbs_apart(image.bone_logits.softmax(-1))
+    keep = keep.flatten() * ((APART[1] - apart) / (APART[1] - APART[0])).clamp(0, 1)
+    return replace(image, opacities=image.opacities * keep)
+
+
+def limbs_apart(bone_weights: Tensor) -> Tensor:
+    """How far apart the bones are that a point moves with: [N, 69], rows sum to 1 -> [N], in joints along the skeleton.
+
+    The mean over pairs of bones drawn by their weights. A hand counts as one bone, and so does the head.
+    """
+    hops = torch.tensor(_hops(), dtype=bone_weights.dtype, device=bone_weights.device)
+    return ((bone_weights @ hops) * bone_weights).sum(-1)
+
+
+@cache
+def _hops() -> list[list[float]]:
+    """Joints between any two of the 69 bones."""
+    within = re.compile(r"(left|right)_(thumb|index|middle|ring|pinky|eye)|jaw")
+
+    def way_up(joint: int) -> list[int]:
+        while within.match(JOINT_NAMES[joint]):
+            joint = PARENTS[joint]
+        way = [joint]
+        while PARENTS[way[-1]] >= 0:
+            way.append(PARENTS[way[-1]])
+        return way
+
+    ways = [way_up(near) for near, _ in BONES]
+    return [[float(len(set(one) ^ set(other))) for other in ways] for one in ways]
