@@ -127,7 +127,7 @@ def _matting() -> list[tuple[str, str]]:
 
 
 def _photos() -> dict[str, Any]:
-    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body. Add one from behind, and the back is real."))
+    gr.HTML(look.step(1, "Photos", f"1 to {MAX_VIEWS} of one person, whole body. One from behind makes the back real."))
     photos = gr.Gallery(
         label="Photos", elem_id="photos", show_label=False, interactive=True, file_types=["image"], type="filepath",
         sources=["upload", "webcam", "clipboard"], columns=4, height=190, object_fit="contain", fit_columns=False,
