@@ -36,6 +36,8 @@ def prepare() -> None:
     if "torch" in sys.modules and "spaces" not in sys.modules:
         raise NopoError("torch was imported before spaces; on ZeroGPU, start the page by app.py.")
     os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
+    # A fork inherits OpenMP's team without its threads, and would wait for them for ever. The renderer has its own.
+    os.environ["OMP_NUM_THREADS"] = "1"
     try:
         import spaces  # noqa: F401 (it takes over torch's CUDA)
     except ImportError as error:
