@@ -58,7 +58,7 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path):
 
 
 def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="nopo")
     path = train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=1)
     network = load_network(path)
     assert network.config == CONFIG
@@ -154,7 +154,7 @@ def test_the_history_keeps_every_loss_term(tmp_path, monkeypatch):
 
 
 def test_without_a_state_training_starts_from_the_shipped_checkpoint(tmp_path, caplog):
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="nopo")
     run = trainer._start(tmp_path, "cpu", RECIPE, ModelConfig.open(), resume=True, scratch=False)
     shipped = load_network(resolve("open"))
     assert run.step == 0 and run.seen > 0 and "shipped checkpoint" in caplog.text
