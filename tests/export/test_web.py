@@ -4,9 +4,7 @@ import base64
 import json
 import math
 import re
-import shutil
 import zlib
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,10 +23,6 @@ from nopo.export.formats import export
 from nopo.motion import Motion
 from nopo.motions import load_motion, names
 from nopo.render import render
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-quic"]
-
 
 PICTURES_UNTIL_NONE = """async () => {
   const kind = WebGL2RenderingContext.prototype, draws = kind.drawElements;
@@ -111,17 +105,6 @@ def test_too_many_gaussians_are_thinned_out_and_look_the_same(body_avatar: Avata
     camera = framing_orbit(body_avatar.gaussians.means, 20, size=(256, 256))
     before, after = (render(person.gaussians, camera, web.PAPER).rgb[0] for person in (body_avatar, few))
     assert -10 * math.log10(float(((before - after) ** 2).mean())) > 25
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[object]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium; on Debian: apt-get install chromium")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.mark.browser
