@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from nopo.encode.attention import NORM_EPS, DecoderBlock, EncoderBlock, Rotary
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.facing import Facing
-
-STEM_GROUPS = 8
+from nopo.encode.unet import UNetEncoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,14 +20,14 @@ class Features:
     Attributes:
         template: token features of the hooked layers, each [B, s·s, C].
         image: token features of the hooked layers, each [B·V, h·w, C].
-        stem: the stem's maps at 1/4 and 1/8, [B·V, C, H/4, W/4] and [B·V, C, H/8, W/8]; empty without stem skips.
+        skips: the U-Net's maps at 1/2, 1/4 and 1/8, each [B·V, C, h, w]; empty without one.
         facing: the direction that each person seems to face, [B·V, 2] (see `Facing`), if the config asks for it.
         head: log odds of where the head is, [B·V, H/8, W/8], if it does.
     """
 
     template: list[Tensor]
     image: list[Tensor]
-    stem: list[Tensor]
+    skips: list[Tensor]
     facing: Tensor | None = None
     head: Tensor | None = None
 
@@ -45,42 +44,13 @@ class Patchify(nn.Module):
         return self.proj(images).flatten(2).transpose(1, 2), []
 
 
-class Stem(nn.Module):
-    """Tokens from a pyramid of small strided convolutions, whose finer maps the heads may reuse."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        assert config.stem is not None
-        half, quarter, eighth = config.stem
-        self.to_half = self._stage(config.input_channels, half)
-        self.to_quarter = self._stage(half, quarter)
-        self.to_eighth = self._stage(quarter, eighth)
-        self.to_tokens = nn.Conv2d(eighth, config.encoder_width, 3, stride=2, padding=1)
-        self.skips = config.stem_skips
-
-    @staticmethod
-    def _stage(channels_in: int, channels_out: int) -> nn.Sequential:
-        return nn.Sequential(
-            nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False),
-            nn.GroupNorm(STEM_GROUPS, channels_out),
-            nn.SiLU(inplace=True),
-        )
-
-    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[N, C, H, W] -> tokens [N, h·w, width], maps at 1/4 and 1/8."""
-        quarter = self.to_quarter(self.to_half(images))
-        eighth = self.to_eighth(quarter)
-        tokens = self.to_tokens(eighth).flatten(2).transpose(1, 2)
-        return tokens, [quarter, eighth] if self.skips else []
-
-
 class Backbone(nn.Module):
     """SPEC of NoPo-Avatar: ViT over each photo, then layers in which template and photos attend to each other."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.patches = Patchify(config) if config.stem is None else Stem(config)
+        self.patches = Patchify(config) if config.unet is None else UNetEncoder(config)
         self.encoder = nn.ModuleList(
             EncoderBlock(config.encoder_width, config.mlp_ratio) for _ in range(config.encoder_layers)
         )
@@ -106,10 +76,7 @@ class Backbone(nn.Module):
         image_rotary = Rotary.grid(height // PATCH, width // PATCH, images)
         template_rotary = Rotary.grid(side, side, images)
 
-        image, stem = self.patches(images.flatten(0, 1))  # [B·V, n, C]
-        for block in self.encoder:
-            image = block(image, image_rotary)
-        image = self.encoder_norm(image)
+        image, skips = self.patches(images.flatten(0, 1))  # [B·V, n, C]
         facing = head = None
         if self.facing is not None:
             facing, head = self.facing.ask(images.flatten(0, 1))
@@ -117,6 +84,9 @@ class Backbone(nn.Module):
             if told_facing is not None:
                 known = torch.where(told_facing.isnan(), known, told_facing)
             image = self.facing.tell(image, known)
+        for block in self.encoder:
+            image = block(image, image_rotary)
+        image = self.encoder_norm(image)
         template = self.template_tokens.expand(b, -1, -1)  # [B, m, C]
 
         # The heads' feature 0 is the encoder's output: normalised for the photos, the raw embedding for the template.
@@ -133,7 +103,7 @@ class Backbone(nn.Module):
             images_.append(image)
         templates[-1], images_[-1] = self.decoder_norm(template), self.decoder_norm(image)
         hooks = self.config.hooks
-        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], stem, facing, head)
+        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], skips, facing, head)
 
 
 def _all_views(memory: Tensor, views: int) -> Tensor:

@@ -40,8 +40,6 @@ class ModelConfig:
     dpt_levels: tuple[int, int, int, int] = (96, 192, 384, 768)
     """Channels of the four levels before they enter the trunk."""
     dpt_trunk: int = 256
-    trunk_norm: bool = False
-    """Group norms in the trunk, whose residual units start as the identity: learns several times faster."""
     points_hidden: int = 128
     merge_width: int = 256
     """Channels at full resolution in the Gaussian head, where the image is merged in."""
@@ -49,16 +47,11 @@ class ModelConfig:
     template_merge_kernel: int = 7
     dropout: float = 0.1
     """In the Gaussian head, while training."""
-    shared_trunk: bool = False
-    """The points and the Gaussian head of a stream read one trunk: half the work."""
-    points_image_merge: bool = False
-    """The points head also sees the image at full resolution: sharper limb boundaries."""
 
     # Image entry
-    stem: tuple[int, int, int] | None = None
-    """Channels at 1/2, 1/4 and 1/8 of a convolutional pyramid in place of the single patch convolution."""
-    stem_skips: bool = False
-    """The pyramid's 1/4 and 1/8 features enter the image heads' two finest levels."""
+    unet: tuple[int, int, int] | None = None
+    """Channels at 1/2, 1/4 and 1/8 of a U-Net around the transformer, in place of the patch convolution and the dense
+    heads of the photos (see `unet`). The template then has no dense heads either, see `shape_components`."""
     mask_input: bool = False
     """The matte is a fourth input channel."""
     facing: tuple[int, int, int] | None = None
@@ -77,8 +70,9 @@ class ModelConfig:
     """The points head also predicts the log of its error's scale, for the training loss."""
 
     # Proportions and completion
-    rest_joint_head: bool = False
-    """Predict the subject's own rest joints as offsets from `template_joints`."""
+    shape_components: int = 0
+    """Predict the subject's own rest joints, and how they and their clothes differ from the template's surface in so many
+    principal components (see `shape`)."""
     complete: bool = False
     """Fill the template's unseen texels from seen colours (see `completion`) when an avatar is made."""
     fade_bridges: bool = False
@@ -93,8 +87,8 @@ class ModelConfig:
             raise CheckpointError(f"Transformer widths must be multiples of {HEAD_WIDTH}.")
         if self.detail > 1 and self.image_colour is None:
             raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
-        if self.stem_skips and self.stem is None:
-            raise CheckpointError("stem_skips needs a stem.")
+        if (self.unet is None) != (self.shape_components == 0):
+            raise CheckpointError("unet and shape_components replace the dense heads together.")
 
     @property
     def template_tokens(self) -> int:
@@ -130,22 +124,11 @@ class ModelConfig:
             name="open",
             template_size=template_size,
             encoder_width=256,
-            encoder_layers=6,
+            encoder_layers=4,
             decoder_width=192,
-            decoder_layers=4,
-            hooks=(0, 2, 3, 4),
-            dpt_levels=(48, 64, 96, 128),
-            dpt_trunk=48,
-            trunk_norm=True,
-            points_hidden=24,
-            merge_width=32,
-            merge_kernel=3,
-            template_merge_kernel=1,
-            dropout=0.0,
-            shared_trunk=True,
-            points_image_merge=True,
-            stem=(16, 32, 64),
-            stem_skips=True,
+            decoder_layers=3,
+            hooks=(0, 1, 2, 3),
+            unet=(32, 64, 128),
             mask_input=True,
             facing=(16, 32, 64),
             splats="tangent",
@@ -154,7 +137,7 @@ class ModelConfig:
             detail=2,
             initial_opacity=0.9,
             uncertainty=True,
-            rest_joint_head=True,
+            shape_components=32,
             complete=True,
             fade_bridges=True,
             veil_opacity=0.3,

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 
 from nopo.encode.config import ModelConfig
 
-NORM_GROUPS = 8
-
 
 def upsample(x: Tensor) -> Tensor:
     """Bilinear × 2 with aligned corners: [N, C, H, W] -> [N, C, 2H, 2W]."""
@@ -46,28 +44,25 @@ def _merge(image_channels: int, width: int, kernel: int) -> nn.Module:
 
 
 class ResidualUnit(nn.Module):
-    """x + conv(ReLU(conv(ReLU(x)))), with a group norm before each ReLU if `norm`."""
+    """x + conv(ReLU(conv(ReLU(x))))."""
 
-    def __init__(self, channels: int, norm: bool = False) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm1, self.norm2 = (nn.GroupNorm(NORM_GROUPS, channels) if norm else nn.Identity() for _ in range(2))
         self.conv1 = _conv3(channels, channels)
         self.conv2 = _conv3(channels, channels)
-        if norm:  # starts as the identity
-            nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, H, W]."""
-        return x + self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(x)))), inplace=True))
+        return x + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
 
 
 class Fusion(nn.Module):
     """Adds a finer level to what came from the coarser ones, and doubles the resolution."""
 
-    def __init__(self, channels: int, has_skip: bool, norm: bool = False) -> None:
+    def __init__(self, channels: int, has_skip: bool) -> None:
         super().__init__()
-        self.skip_unit = ResidualUnit(channels, norm) if has_skip else None
-        self.unit = ResidualUnit(channels, norm)
+        self.skip_unit = ResidualUnit(channels) if has_skip else None
+        self.unit = ResidualUnit(channels)
         self.out = Pointwise(channels, channels)
 
     def forward(self, x: Tensor, skip: Tensor | None = None) -> Tensor:
@@ -81,7 +76,7 @@ class Fusion(nn.Module):
 class Trunk(nn.Module):
     """Four token maps, brought to 4, 2, 1 and 1/2 times the token grid and fused from coarse to fine."""
 
-    def __init__(self, config: ModelConfig, skip_channels: Sequence[int] = ()) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         width, levels = config.dpt_trunk, config.dpt_levels
         inputs = [config.encoder_width if hook == 0 else config.decoder_width for hook in config.hooks]
@@ -95,11 +90,10 @@ class Trunk(nn.Module):
             ]
         )
         self.levels = nn.ModuleList(_conv3(c, width, bias=False) for c in levels)
-        self.skips = nn.ModuleList(Pointwise(c, width) for c in skip_channels)
-        self.fusions = nn.ModuleList(Fusion(width, level < 3, config.trunk_norm) for level in range(4))
+        self.fusions = nn.ModuleList(Fusion(width, level < 3) for level in range(4))
 
-    def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int], skips: Sequence[Tensor] = ()) -> Tensor:
-        """Tokens of the four hooked layers, each [N, h·w, C], and stem maps for the finest levels.
+    def forward(self, tokens: Sequence[Tensor], grid: tuple[int, int]) -> Tensor:
+        """Tokens of the four hooked layers, each [N, h·w, C].
 
         Returns:
             [N, trunk width, 8h, 8w].
@@ -110,8 +104,6 @@ class Trunk(nn.Module):
             level(resize(project(x)))
             for x, project, resize, level in zip(maps, self.project, self.resize, self.levels, strict=True)
         ]
-        for i, (project, skip) in enumerate(zip(self.skips, skips, strict=True)):
-            levels[i] = levels[i] + project(skip)
         x = self.fusions[3](levels[3])[:, :, :rows, :columns]  # odd grids come back one row or column too large
         for i in (2, 1, 0):
             x = self.fusions[i](x, levels[i])
@@ -119,22 +111,18 @@ class Trunk(nn.Module):
 
 
 class PointsHead(nn.Module):
-    """Three raw coordinates a pixel, and the log of their error's scale if the config asks for it."""
+    """Three raw coordinates a pixel."""
 
-    def __init__(self, config: ModelConfig, image_channels: int, kernel: int) -> None:
+    def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         hidden = config.points_hidden
         self.narrow = _conv3(config.dpt_trunk, hidden)
-        self.merge = _merge(image_channels, hidden, kernel) if config.points_image_merge else None
         self.hidden = _conv3(hidden, hidden)
-        self.out = Readout(hidden, 3 + config.uncertainty)
+        self.out = Readout(hidden, 3)
 
-    def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        """Trunk output [N, C, H/2, W/2], image [N or 1, C, H, W] -> [N, 3 or 4, H, W]."""
-        x = upsample(self.narrow(x))
-        if self.merge is not None:
-            x = x + F.relu(self.merge(image), inplace=True)
-        return self.out(F.relu(self.hidden(x), inplace=True))
+    def forward(self, x: Tensor) -> Tensor:
+        """Trunk output [N, C, H/2, W/2] -> [N, 3, H, W]."""
+        return self.out(F.relu(self.hidden(upsample(self.narrow(x))), inplace=True))
 
 
 class GaussianHead(nn.Module):
@@ -156,27 +144,24 @@ class GaussianHead(nn.Module):
 
 
 class StreamHeads(nn.Module):
-    """The two heads of one stream, photos or template, on a trunk each or on a shared one."""
+    """The two heads of one stream, photos or template, on a trunk each."""
 
-    def __init__(
-        self, config: ModelConfig, image_channels: int, kernel: int, skip_channels: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, config: ModelConfig, image_channels: int, kernel: int) -> None:
         super().__init__()
-        self.points_trunk = Trunk(config, skip_channels)
-        self.gaussian_trunk = None if config.shared_trunk else Trunk(config, skip_channels)
-        self.points = PointsHead(config, image_channels, kernel)
+        self.layout = config.gaussian_channels
+        self.points_trunk = Trunk(config)
+        self.gaussian_trunk = Trunk(config)
+        self.points = PointsHead(config)
         self.gaussians = GaussianHead(config, image_channels, kernel)
 
     def forward(
         self, tokens: Sequence[Tensor], grid: tuple[int, int], image: Tensor, skips: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, Tensor]:
-        """Hooked tokens, each [N, h·w, C], and the stream's image [N or 1, C, H, W].
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Hooked tokens, each [N, h·w, C], and the stream's image [N or 1, C, H, W]; no skips.
 
         Returns:
-            raw points [N, 3 or 4, H, W] and raw Gaussian channels [N, channels, H, W].
+            raw points [N, 3, H, W] and raw Gaussian channels by name, [N, channels, H, W] each.
         """
-        trunk = self.points_trunk(tokens, grid, skips)
-        points = self.points(trunk, image)
-        if self.gaussian_trunk is not None:
-            trunk = self.gaussian_trunk(tokens, grid, skips)
-        return points, self.gaussians(trunk, image)
+        points = self.points(self.points_trunk(tokens, grid))
+        channels = self.gaussians(self.gaussian_trunk(tokens, grid), image)
+        return points, dict(zip(self.layout, channels.split(list(self.layout.values()), 1), strict=True))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from nopo.body.skeleton import NUM_JOINTS
 from nopo.encode.activations import (
     SH_DC,
     learned_covars,
@@ -25,27 +24,16 @@ from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
 from nopo.encode.prediction import Branch, Prediction
+from nopo.encode.shape import ShapeHead
+from nopo.encode.unet import UNetHeads
 from nopo.errors import NopoError
 
 if TYPE_CHECKING:
     from nopo.body.template import Template
 
 INITIAL_LOG_ERROR = -1.5
-REST_JOINT_HIDDEN = 128
-
-
-class RestJointHead(nn.Module):
-    """The subject's proportions, from the mean token of the template and of the photos."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(2 * width, REST_JOINT_HIDDEN)
-        self.out = nn.Linear(REST_JOINT_HIDDEN, NUM_JOINTS * 3)
-
-    def forward(self, template: Tensor, image: Tensor) -> Tensor:
-        """Tokens [B, m, C] and [B, V·n, C] -> offsets [B, 55, 3] metres."""
-        pooled = torch.cat([template.mean(1), image.mean(1)], -1)
-        return self.out(nn.functional.gelu(self.hidden(pooled))).unflatten(-1, (NUM_JOINTS, 3))
+LEAST_WEIGHT = 1e-6
+"""Bone weights of the template's texels below this count as this, so that they have a logarithm."""
 
 
 class Network(nn.Module):
@@ -54,21 +42,26 @@ class Network(nn.Module):
     `network(images, masks, template)` is the friendly call for one person; `forward_batch` is for training.
     """
 
-    template_joints: Tensor | None
-
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        skips = config.stem[1:] if config.stem is not None and config.stem_skips else ()
         self.backbone = Backbone(config)
-        self.template_heads = StreamHeads(config, config.template_channels, config.template_merge_kernel)
-        self.image_heads = StreamHeads(config, config.input_channels, config.merge_kernel, skips)
-        self.rest_joints = RestJointHead(config.decoder_width) if config.rest_joint_head else None
-        joints = torch.zeros(NUM_JOINTS, 3) if config.rest_joint_head else None
-        self.register_buffer("template_joints", joints)  # metres; set once from the body the template was made from
+        self.template_heads = self.shape = None
+        self.image_heads: StreamHeads | UNetHeads
+        if config.unet is None:
+            self.template_heads = StreamHeads(config, config.template_channels, config.template_merge_kernel)
+            self.image_heads = StreamHeads(config, config.input_channels, config.merge_kernel)
+        else:
+            self.shape = ShapeHead(config.decoder_width, config.shape_components, config.template_size)
+            self.image_heads = UNetHeads(config)
         if not next(self.parameters()).is_meta:  # else the values come from a checkpoint
             self._initialise()
         self.channels_last()
+
+    @property
+    def template_joints(self) -> Tensor | None:
+        """[55, 3] joints of the body that the template was made from, metres, if the network carries them."""
+        return None if self.shape is None else self.shape.template_joints
 
     def channels_last(self) -> Network:
         """Lay the convolutions' weights out channels last: up to 1.5 × faster, on CPU and on GPU."""
@@ -88,20 +81,22 @@ class Network(nn.Module):
                 nn.init.zeros_(module.out.weight)
             elif isinstance(module, MLP):
                 nn.init.zeros_(module.fc2.weight)
-        bones = self.config.gaussian_channels["bone_logits"]
         opacity = math.log(self.config.initial_opacity / (1 - self.config.initial_opacity))
+        if self.template_heads is None or isinstance(self.image_heads, UNetHeads):
+            assert isinstance(self.image_heads, UNetHeads) and self.shape is not None
+            self.image_heads.start(opacity, INITIAL_LOG_ERROR)
+            nn.init.zeros_(self.shape.out.weight)
+            nn.init.zeros_(self.shape.out.bias)
+            return
+        bones = self.config.gaussian_channels["bone_logits"]
         for heads in (self.template_heads, self.image_heads):
             nn.init.zeros_(heads.points.out.weight)
             nn.init.zeros_(heads.points.out.bias)
             nn.init.zeros_(heads.gaussians.out.bias)
             with torch.no_grad():
-                heads.points.out.bias[3:] = INITIAL_LOG_ERROR
                 heads.gaussians.out.weight[:-bones] = 0
                 heads.gaussians.out.bias[0] = opacity
-        nn.init.normal_(self.image_heads.points.out.weight[:3], std=0.01)
-        if self.rest_joints is not None:
-            nn.init.zeros_(self.rest_joints.out.weight)
-            nn.init.zeros_(self.rest_joints.out.bias)
+        nn.init.normal_(self.image_heads.points.out.weight, std=0.01)
 
     @torch.no_grad()
     def forward(self, images: Tensor, masks: Tensor, template: Template, facing: Tensor | None = None) -> Prediction:
@@ -137,8 +132,7 @@ class Network(nn.Module):
         masks: Tensor,
         template: Template,
         *,
-        covars: bool = True,
-        texels: bool = True,
+        render: bool = True,
         told_facing: Tensor | None = None,
     ) -> Prediction:
         """A batch of people; every tensor keeps B as its first axis.
@@ -149,8 +143,8 @@ class Network(nn.Module):
             images: [B, V, 3, H, W], as `forward` takes them.
             masks: [B, V, H, W].
             template: maps of the config's template size.
-            covars: False leaves the covariances zero: saves a tenth of a training step that renders nothing.
-            texels: False leaves out the template's heads, a third of a training step: its branch is empty then.
+            render: False leaves out what only pictures need, a third of a training step: the covariances are zero, and the
+                photos' bone logits are as coarse as the heads say them, [B, V·h·w, 69].
             told_facing: [B, V, 2] the true directions, while training (see `Facing`); rows of NaN are found.
 
         Raises:
@@ -163,15 +157,16 @@ class Network(nn.Module):
         features = self.backbone(inputs, None if told_facing is None else told_facing.flatten(0, 1))
         found = (features.facing, features.head)
         facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in found)
-        rest = None
-        if self.rest_joints is not None:
+        joints = rest = None
+        if self.shape is not None:
             tokens = features.image[-1].unflatten(0, images.shape[:2]).flatten(1, 2)  # [B, V·n, C]
-            rest = self.template_joints + self.rest_joints(features.template[-1], tokens)
-        branches = (
-            self._template_branch(features, template, covars) if texels else _empty(images),
-            self._image_branch(features, inputs, images, masks, covars),
-        )
-        return Prediction(self.config, *branches, self.template_joints, rest, facing, head)
+            joints = self.shape.template_joints
+            rest, offsets = self.shape(features.template[-1], tokens)
+            template_branch = self._shaped(offsets, template, render)
+        else:
+            template_branch = self._drawn(features, template, render)
+        image_branch = self._image_branch(features, inputs, images, masks, render)
+        return Prediction(self.config, template_branch, image_branch, joints, rest, facing, head)
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
         b, v, c, height, width = images.shape
@@ -183,7 +178,31 @@ class Network(nn.Module):
         if tuple(template.mask.shape) != (size, size):
             raise NopoError(f"This network needs template maps of {size}×{size}, not {tuple(template.mask.shape)}.")
 
-    def _template_branch(self, features: Features, template: Template, covars: bool) -> Branch:
+    def _shaped(self, offsets: Tensor, template: Template, render: bool) -> Branch:
+        """The template's Gaussians from the shape head's offsets [B, S·S, 3]; grey, until they are completed."""
+        assert self.shape is not None
+        size, config = self.config.template_size, self.config
+        mask = template.mask.to(offsets).flatten().expand(len(offsets), -1)
+        means = template.positions.to(offsets).flatten(0, 1) + offsets
+        flat = means.new_zeros(())
+        splats = flat.expand(*means.shape, 3)
+        if render:
+            maps = means.unflatten(1, (size, size))
+            splats = tangent_covars(maps, flat.expand_as(maps)).flatten(1, 2)
+        return Branch(
+            grid=(1, size, size),
+            means=means,
+            covars=splats,
+            opacities=config.initial_opacity * mask,
+            sh=flat.expand(*mask.shape, (config.sh_degree + 1) ** 2, 3),
+            bone_logits=self.shape.bone_weights.clamp_min(LEAST_WEIGHT).log().expand(*mask.shape, -1),
+            mask=mask,
+            uncertainty=flat.expand(mask.shape),
+        )
+
+    def _drawn(self, features: Features, template: Template, render: bool) -> Branch:
+        """The template's Gaussians from dense heads on its tokens."""
+        assert self.template_heads is not None
         like = features.template[0]
         anchor = template.positions.to(like.device, torch.float32)  # [S, S, 3]
         weights = template.joint_weights.to(anchor)
@@ -192,9 +211,9 @@ class Network(nn.Module):
         # One image for the whole batch: the heads broadcast it.
         maps = torch.cat([anchor, weights], -1).permute(2, 0, 1)[None].to(like.dtype)
         points, channels = self.template_heads(features.template, (side, side), maps)
-        return self._activate(points, channels, mask.expand(points.shape[0], -1, -1), covars, anchor=anchor)
+        return self._activate(points, channels, mask.expand(points.shape[0], -1, -1), render, anchor=anchor)
 
-    def _image_branch(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor, covars: bool) -> Branch:
+    def _image_branch(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor, render: bool) -> Branch:
         b, views, _, height, width = images.shape
         grid = (height // PATCH, width // PATCH)
         inputs, images, masks = (x.flatten(0, 1) for x in (inputs, images, masks))
@@ -203,19 +222,19 @@ class Network(nn.Module):
         for start in range(0, b * views, step):
             chosen = slice(start, start + step)
             tokens = [x[chosen] for x in features.image]
-            points, channels = self.image_heads(tokens, grid, inputs[chosen], [x[chosen] for x in features.stem])
+            points, channels = self.image_heads(tokens, grid, inputs[chosen], [x[chosen] for x in features.skips])
             colours = None
             if self.config.image_colour is not None:
                 colours = pixel_colours(images[chosen], masks[chosen], self.config.image_colour)
-            parts.append(self._activate(points, channels, masks[chosen], covars, colours=colours))
+            parts.append(self._activate(points, channels, masks[chosen], render, colours=colours))
         return _join(parts, b, views)
 
     def _activate(
         self,
         points: Tensor,
-        channels: Tensor,
+        channels: dict[str, Tensor],
         mask: Tensor,
-        with_covars: bool,
+        render: bool,
         anchor: Tensor | None = None,
         colours: Tensor | None = None,
     ) -> Branch:
@@ -223,9 +242,9 @@ class Network(nn.Module):
 
         Args:
             points: [N, 3 or 4, H, W].
-            channels: [N, C, H, W], in the order of `ModelConfig.gaussian_channels`.
+            channels: [N, C, H, W] each, by the names of `ModelConfig.gaussian_channels`; what the heads do not say is 0.
             mask: [N, H, W].
-            with_covars: False leaves the covariances zero.
+            render: as for `forward_batch`.
             anchor: [H, W, 3] positions that the points are offsets from, metres.
             colours: [N, H, W, 3] sRGB that the constant coefficients are added to.
 
@@ -233,13 +252,16 @@ class Network(nn.Module):
             tensors [N, H·W, ...].
         """
         config = self.config
-        points, channels = (x.permute(0, 2, 3, 1) for x in (points, channels))
-        layout = config.gaussian_channels
-        raw = dict(zip(layout, channels.split(list(layout.values()), -1), strict=True))
-        means = positions(points[..., :3])
+        points = points.permute(0, 2, 3, 1)
+        unsaid = points.new_zeros(())
+        raw = {name: unsaid.expand(*mask.shape, count) for name, count in config.gaussian_channels.items()}
+        raw |= {name: values.permute(0, 2, 3, 1) for name, values in channels.items()}
+        if render:
+            raw["bone_logits"] = _spread(raw["bone_logits"], mask.shape[-1])
+        means = points[..., :3] if config.unet is not None else positions(points[..., :3])
         if anchor is not None:
             means = means + anchor
-        if not with_covars:
+        if not render:
             covars = means.new_zeros(()).expand(*means.shape, 3)
         elif config.splats == "tangent":
             covars = tangent_covars(means, raw["scales"])
@@ -263,10 +285,10 @@ class Network(nn.Module):
         return branch.map(lambda x: x.flatten(1, 2))
 
 
-def _empty(images: Tensor) -> Branch:
-    """A branch of no Gaussians for a batch of people."""
-    none = images.new_zeros(images.shape[0], 0)
-    return Branch((1, 0, 0), none, none, none, none, none, none)
+def _spread(cells: Tensor, width: int) -> Tensor:
+    """The values of every cell for each of its pixels: [N, h, w, C] -> [N, H, W, C]."""
+    side = width // cells.shape[2]
+    return cells if side == 1 else cells.repeat_interleave(side, 1).repeat_interleave(side, 2)
 
 
 def _join(parts: list[Branch], batch: int, views: int) -> Branch:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -87,6 +88,22 @@ class Batch:
     cameras: list[list[Camera]]
     poses: list[list[Pose]]
     people: list[Person]
+
+    def singles(self) -> Batch:
+        """The same B·V photos as if each showed somebody else: [B·V, 1, ...]."""
+        views = self.images.shape[1]
+        changed: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name in ("rest_joints", "uv_positions", "uv_colors"):
+                changed[f.name] = value.repeat_interleave(views, 0)
+            elif f.name in ("cameras", "poses"):
+                changed[f.name] = [[one] for several in value for one in several]
+            elif f.name == "people":
+                changed[f.name] = [person for person in value for _ in range(views)]
+            elif f.name not in ("uv_mask", "uv_bone_weights"):
+                changed[f.name] = value.flatten(0, 1)[:, None]
+        return replace(self, **changed)
 
 
 @torch.no_grad()

@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nopo.body.skeleton import JOINT_NAMES
-from nopo.encode.activations import SH_DC
 from nopo.encode.facing import CELL
 from nopo.encode.prediction import Prediction
 
@@ -34,7 +33,6 @@ class LossWeights:
     skinning: float = 0.15  # nats
     opacity: float = 0.1  # nats
     template: float = 6.0  # metres
-    colour: float = 0.5  # sRGB
     joints: float = 4.0  # metres
     facing: float = 1.0  # squared length of a difference of unit vectors
     head: float = 0.3  # nats
@@ -57,7 +55,7 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
     terms = {
         "canonical": weights.canonical * _soft(error).mean(),
         "uncertainty": weights.uncertainty * (error.detach() * (-log_scale).exp() + log_scale).mean(),
-        "skinning": weights.skinning * _skinning(image.bone_logits[valid], batch, valid),
+        "skinning": weights.skinning * _skinning(image.bone_logits, batch),
         "opacity": weights.opacity * _opacity(image.opacities, image.mask, valid),
         "joints": weights.joints * (prediction.rest_joints - batch.rest_joints).norm(dim=-1).mean(),
     }
@@ -66,16 +64,9 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
         wrong = (prediction.facing - batch.facing)[known].square().sum(-1)  # [K]
         terms["facing"] = weights.facing * wrong.sum() / max(1, len(wrong))
         terms["head"] = weights.head * _head(prediction.head, batch.parts)
-    if not template.means.shape[1]:  # a step without the template's heads
-        return terms
     texels = batch.uv_mask.flatten()  # [S·S], the same for everybody
     offset = (template.means[:, texels] - batch.uv_positions.flatten(1, 2)[:, texels]).abs().sum(-1)  # [B, K]
     terms["template"] = weights.template * _soft(offset).mean()
-    colour = template.sh[:, texels, 0] * SH_DC + 0.5  # [B, K, 3]
-    terms["colour"] = weights.colour * (colour - batch.uv_colors.flatten(1, 2)[:, texels]).abs().mean()
-    bones = template.bone_logits[:, texels].log_softmax(-1)
-    true_bones = batch.uv_bone_weights.flatten(0, 1)[texels]
-    terms["template_skinning"] = weights.skinning * -(true_bones * bones).sum(-1).mean()
     return terms
 
 
@@ -85,12 +76,13 @@ def _soft(error: Tensor) -> Tensor:
     return torch.where(error < EDGE_METRES, error, beyond)
 
 
-def _skinning(bone_logits: Tensor, batch: Batch, valid: Tensor) -> Tensor:
-    """Cross-entropy of bone weights: [K, 69] against the sparse truth of the same pixels."""
-    log_weights = bone_logits.log_softmax(-1)
-    index = batch.bone_index.flatten(1, 3)[valid].long()  # [K, top]
-    share = batch.bone_weight.flatten(1, 3)[valid]
-    return -(share * log_weights.gather(-1, index)).sum(-1).mean()
+def _skinning(bone_logits: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy of bone weights: [B, V·h·w, 69] of cells of pixels against the sparse truth of each one's first."""
+    pixels = batch.valid[0].numel()
+    side = round((pixels / bone_logits.shape[1]) ** 0.5)
+    valid, index, share = (x[:, :, ::side, ::side] for x in (batch.valid, batch.bone_index, batch.bone_weight))
+    log_weights = bone_logits[valid.flatten(1)].log_softmax(-1)  # [K, 69]
+    return -(share[valid] * log_weights.gather(-1, index[valid].long())).sum(-1).mean()
 
 
 def _head(log_odds: Tensor | None, parts: Tensor) -> Tensor:

@@ -17,12 +17,15 @@ class Stage:
         size: side of the square photos, pixels.
         frontal: share of the first photos that show the person from the front (±45°); the rest come from all around.
         views: chances of 1, 2, 3… photos a person.
+        taken: photos that are taken of a person who is learned from one photo at a time: the second and the third cost
+            half of the first.
     """
 
     until: float
     size: int
     frontal: float
     views: tuple[float, ...] = (0.5, 0.2, 0.2, 0.1)
+    taken: int = 3
 
 
 @dataclass(frozen=True)
@@ -35,22 +38,20 @@ class Recipe:
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
-        texels_every: the template's heads are trained in every so manieth step: they have little to learn.
-        stages: from the front first: left and right are learned there.
+        stages: one photo at a time first.
     """
 
     seed: int = 0
-    photos: int = 8
-    learning_rate: float = 7e-4
+    photos: int = 16
+    learning_rate: float = 1.2e-3
     warmup: int = 100
-    decay_after: int = 1000
+    decay_after: int = 3000
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.998
-    told: float = 0.5
-    texels_every: int = 4
+    told: float = 0.3
     stages: tuple[Stage, ...] = (
-        Stage(4_000, 128, 0.9, views=(1.0,)),
+        Stage(20_000, 128, 0.3, views=(1.0,)),
         Stage(math.inf, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
     )
     loss: LossWeights = field(default_factory=LossWeights)

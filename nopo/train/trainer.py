@@ -23,6 +23,7 @@ from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
 from nopo.train.losses import losses
 from nopo.train.recipe import Recipe
+from nopo.train.shapes import know_people
 from nopo.train.state import append_history, load_state, save_state
 from nopo.weights import resolve
 
@@ -173,7 +174,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         LOGGER.info("Starting from the shipped checkpoint, step 0 of a new run; new in the network: %d tensors.", grown)
     else:
         network = Network(config)
-        network.template_joints = load_open_body().rest_joints()
+        know_people(network, recipe.seed)
         LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
     network = network.to(device).train()
     optimizer = torch.optim.AdamW(
@@ -219,8 +220,12 @@ def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
     photos = max(recipe.photos * 128**2 // stage.size**2, views)
-    people = max(1, round(photos / views))
-    return make_batch(generator, people, views, stage.size, device=device, frontal=stage.frontal, uv_size=uv_size)
+    taken = stage.taken if views == 1 else views
+    people = max(1, round(photos / taken))
+    batch = make_batch(
+        generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3, uv_size=uv_size
+    )
+    return batch.singles() if views == 1 else batch
 
 
 def _photos(batch: Batch) -> int:
@@ -265,11 +270,8 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(run.step) * run.pace
     told = _told(batch, recipe, run.seen)
-    texels = run.step % recipe.texels_every == 0
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = network.forward_batch(
-            batch.images, batch.masks, template, covars=False, texels=texels, told_facing=told
-        )
+        prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
     terms = losses(prediction, batch, recipe.loss)
     total = torch.stack(list(terms.values())).sum()
     optimizer.zero_grad(set_to_none=True)
