@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nopo.encode.attention import NORM_EPS, DecoderBlock, EncoderBlock, Rotary
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.facing import Facing
-from nopo.encode.unet import UNetEncoder
+from nopo.encode.unet import UNetEncoder, bearings
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +76,18 @@ class Backbone(nn.Module):
         image_rotary = Rotary.grid(height // PATCH, width // PATCH, images)
         template_rotary = Rotary.grid(side, side, images)
 
-        image, skips = self.patches(images.flatten(0, 1))  # [B·V, n, C]
-        facing = head = None
+        photos = images.flatten(0, 1)
+        facing = head = known = None
         if self.facing is not None:
-            facing, head = self.facing.ask(images.flatten(0, 1))
+            facing, head = self.facing.ask(photos)
             known = facing.detach()  # it learns from the truth alone
             if told_facing is not None:
                 known = torch.where(told_facing.isnan(), known, told_facing)
+        if isinstance(self.patches, UNetEncoder):
+            assert known is not None
+            photos = torch.cat([photos, bearings((photos[:, 3] + 1) / 2, known)], 1)
+        image, skips = self.patches(photos)  # [B·V, n, C]
+        if self.facing is not None and known is not None:
             image = self.facing.tell(image, known)
         for block in self.encoder:
             image = block(image, image_rotary)

@@ -89,6 +89,8 @@ class ModelConfig:
             raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
         if (self.unet is None) != (self.shape_components == 0):
             raise CheckpointError("unet and shape_components replace the dense heads together.")
+        if self.unet is not None and not (self.mask_input and self.facing):
+            raise CheckpointError("unet needs mask_input and facing: it sees where the person is and which way they face.")
 
     @property
     def template_tokens(self) -> int:

@@ -17,6 +17,7 @@ from nopo.encode.config import ModelConfig
 from nopo.encode.dpt import Pointwise, Readout
 
 GROUPS = 8
+BEARINGS = 6
 SUBPIXELS = 2
 """The finest level has half the photo's resolution; each of its cells speaks for so many pixels a side."""
 
@@ -72,17 +73,42 @@ class UNetEncoder(nn.Module):
         super().__init__()
         assert config.unet is not None
         half, quarter, eighth = config.unet
-        self.to_half = Down(config.input_channels, half, 1)
+        self.to_half = Down(config.input_channels + BEARINGS, half, 1)
         self.to_quarter = Down(half, quarter, 1)
         self.to_eighth = Down(quarter, eighth, 2)
         self.to_sixteenth = Down(eighth, config.encoder_width, 2)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[N, C, H, W] -> tokens [N, h·w, width] and maps at 1/2, 1/4 and 1/8."""
+        """Photos with their `bearings` [N, C + 6, H, W] -> tokens [N, h·w, width] and maps at 1/2, 1/4 and 1/8."""
         half = self.to_half(images)
         quarter = self.to_quarter(half)
         eighth = self.to_eighth(quarter)
         return self.to_sixteenth(eighth).flatten(2).transpose(1, 2), [half, quarter, eighth]
+
+
+def bearings(masks: Tensor, direction: Tensor) -> Tensor:
+    """Which side of the picture is whose side: what a network cannot see from the colours near a pixel.
+
+    Seen by somebody who faces the camera, the picture's left is their right; seen from behind it is their left. The
+    product says it outright, else it takes a network thousands of photos to find that it has to multiply.
+
+    Args:
+        masks: [N, H, W] foreground in [0, 1].
+        direction: [N, 2] sine and cosine, see `nopo.encode.facing.Facing`.
+
+    Returns:
+        [N, 6, H, W]: column and row from the middle of the person, half the photo's height being 1; column × cosine,
+        column × sine, cosine, sine.
+    """
+    n, height, width = masks.shape
+    row = (torch.arange(height, device=masks.device) + 0.5) * (2 / height) - 1
+    column = ((torch.arange(width, device=masks.device) + 0.5) * 2 - width) / height
+    weight = masks.sum((1, 2)).clamp_min(1e-3)
+    middle_row, middle_column = (masks.sum(2) @ row) / weight, (masks.sum(1) @ column) / weight  # [N] each
+    rows = (row - middle_row[:, None])[:, :, None].expand(n, height, width)
+    columns = (column - middle_column[:, None])[:, None].expand(n, height, width)
+    sine, cosine = (part[:, None, None].expand_as(rows) for part in direction.unbind(-1))
+    return torch.stack([columns, rows, columns * cosine, columns * sine, cosine, sine], 1)
 
 
 class UNetHeads(nn.Module):
@@ -105,12 +131,13 @@ class UNetHeads(nn.Module):
         self.bones = Readout(half, config.gaussian_channels["bone_logits"])
 
     def start(self, opacity: float, log_error: float) -> None:
-        """Begin with photos collapsed near the origin, of these log odds of opacity and log error in metres."""
-        for readout in (self.points, self.opacity):
-            nn.init.zeros_(readout.bias)
-            nn.init.zeros_(readout.weight)
+        """Begin with photos collapsed to within half a metre, of these log odds of opacity and log error in metres."""
+        for layer in (self.consult, self.opacity):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        # The points' own weights stay as large as they are: with small ones everybody is an average for 10,000 photos.
         with torch.no_grad():
-            self.points.weight[: 3 * SUBPIXELS**2].normal_(std=0.01)
+            self.points.weight[3 * SUBPIXELS**2 :] = 0
             self.points.bias[3 * SUBPIXELS**2 :] = log_error
             self.opacity.bias[:] = opacity
 

@@ -89,6 +89,12 @@ class Batch:
     poses: list[list[Pose]]
     people: list[Person]
 
+    def people_in(self, share: slice) -> Batch:
+        """Some of the people."""
+        shared = ("uv_mask", "uv_bone_weights")
+        parts: dict[str, Any] = {f.name: getattr(self, f.name)[share] for f in fields(self) if f.name not in shared}
+        return replace(self, **parts)
+
     def singles(self) -> Batch:
         """The same B·V photos as if each showed somebody else: [B·V, 1, ...]."""
         views = self.images.shape[1]

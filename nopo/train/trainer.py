@@ -91,8 +91,8 @@ def train_open(
         recipe: other than the default one.
         config: of a new network; the preset `open` by default.
         sheet_minutes: time between sample sheets; 0 draws none.
-        threads: of each of the two workers, the one that trains and the one that makes the next people; torch's
-            default if None.
+        threads: of the CPU that learn, each from its share of a step's people; one more makes the next people. All
+            cores if None, and always one where the learning is done on a GPU.
         max_steps: stop after so many optimiser steps of this call, if the time does not end first.
 
     Returns:
@@ -104,8 +104,9 @@ def train_open(
     """
     recipe = recipe or Recipe()
     _check(device, precision)
-    if threads is not None:
-        torch.set_num_threads(threads)
+    learners = 1 if device == "cuda" else threads or torch.get_num_threads()
+    if device == "cpu":
+        torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
     template = load_open_body().template(run.network.config.template_size)
@@ -113,7 +114,7 @@ def train_open(
 
     started = saved = drawn = time.monotonic()
     before, last = run.seconds, math.inf if max_steps is None else run.step + max_steps
-    for report in _steps(run, template, recipe, device, precision):
+    for report in _steps(run, template, recipe, device, precision, learners):
         now = time.monotonic()
         run.seconds = before + now - started
         done = now - started > 60 * minutes or run.step >= last
@@ -178,7 +179,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
     network = network.to(device).train()
     optimizer = torch.optim.AdamW(
-        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98), eps=1e-8, fused=True
+        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
     )
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
@@ -233,7 +234,7 @@ def _photos(batch: Batch) -> int:
 
 
 def _steps(
-    run: Run, template: Template, recipe: Recipe, device: str, precision: str
+    run: Run, template: Template, recipe: Recipe, device: str, precision: str, learners: int = 1
 ) -> Iterator[dict[str, float] | None]:
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
     sums: dict[str, tuple[float, int]] = {}
@@ -245,7 +246,7 @@ def _steps(
             batch = coming.result()
             after = run.seen + _photos(batch)
             coming = ahead.submit(next_batch, recipe, after, texels, device)
-            terms = _step(run, batch, template, recipe, device, precision)
+            terms = _step(run, batch, template, recipe, device, precision, learners)
             run.step, run.seen = run.step + 1, after
             for name, value in terms.items():
                 total, count = sums.get(name, (0.0, 0))
@@ -263,31 +264,56 @@ def _steps(
 
 
 def _step(
-    run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str
+    run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str, learners: int = 1
 ) -> dict[str, float]:
-    """One optimiser step; returns the loss terms and the canonical error in centimetres."""
+    """One optimiser step; returns the loss terms and the canonical error in centimetres.
+
+    On a CPU, several learners with a thread each are faster than one with several threads: each takes its share of the
+    people, and the gradients are averaged in a fixed order, so that a run is the same every time.
+    """
     network, optimizer = run.network, run.optimizer
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(run.step) * run.pace
     told = _told(batch, recipe, run.seen)
-    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
-    terms = losses(prediction, batch, recipe.loss)
-    total = torch.stack(list(terms.values())).sum()
+    shares = [slice(k, None, learners) for k in range(min(learners, len(told)))]
+
+    def learn(share: slice) -> tuple[list[Tensor], dict[str, float]]:
+        return _gradients(network, batch.people_in(share), template, told[share], recipe, device, precision)
+
+    if len(shares) == 1:
+        results = [learn(shares[0])]
+    else:
+        with ThreadPoolExecutor(len(shares), "nopo-learner") as pool:
+            results = list(pool.map(learn, shares))
     optimizer.zero_grad(set_to_none=True)
-    total.backward()
+    for parameter, *parts in zip(network.parameters(), *(grads for grads, _ in results), strict=True):
+        parameter.grad = torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         optimizer.step()
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
+    return {name: sum(figures[name] for _, figures in results) / len(results) for name in results[0][1]}
+
+
+def _gradients(
+    network: Network, batch: Batch, template: Template, told: Tensor, recipe: Recipe, device: str, precision: str
+) -> tuple[list[Tensor], dict[str, float]]:
+    """Of every parameter, and the figures to report."""
+    parameters = list(network.parameters())
+    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+        prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
+    terms = losses(prediction, batch, recipe.loss)
+    total = torch.stack(list(terms.values())).sum()
+    gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
+    with torch.no_grad():
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
         figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
         if prediction.facing is not None:
             figures["facing_error"] = float((prediction.facing - batch.facing).square().sum(-1).mean())
-    return figures | {name: float(term.detach()) for name, term in terms.items()}
+    return list(gradients), figures | {name: float(term.detach()) for name, term in terms.items()}
 
 
 def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:
