@@ -65,3 +65,14 @@ def test_what_the_system_refuses_is_one_sentence_with_the_name_alone(tmp_path: P
 
     with pytest.raises(ExportError, match="^b.txt cannot be written: No space left.$"), writing(Path("b.txt")):
         raise OSError(28, "No space left")
+
+
+def test_a_read_only_disk_is_the_same_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)  # so does Linux, even if there is no such file
+    path = tmp_path / "a.txt"
+    with pytest.raises(ExportError, match="^a.txt cannot be written: Read-only file system.$"):
+        with partial_file(path) as partial, writing(path):
+            refuse(partial)
