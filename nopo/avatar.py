@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nopo.errors import AvatarError, ExportError
-from nopo.export.files import partial_file, writing
+from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 
 FORMAT = "nopo-avatar/1"

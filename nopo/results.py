@@ -13,9 +13,9 @@ from PIL import Image
 
 from nopo.avatar import Avatar
 from nopo.errors import ExportError
-from nopo.export.files import partial_file
 from nopo.export.moving import moving_writer
 from nopo.export.sheet import contact_sheet
+from nopo.files import partial_file
 from nopo.framing import Framing
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent

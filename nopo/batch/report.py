@@ -14,8 +14,8 @@ from PIL import Image
 from nopo.batch.run import Outcome
 from nopo.batch.subjects import Subject
 from nopo.errors import NopoError
-from nopo.export.files import partial_file
 from nopo.export.sheet import contact_sheet
+from nopo.files import partial_file
 from nopo.preprocess.load import load_photo
 from nopo.results import SIDES
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from nopo.batch.subjects import Subject
 from nopo.errors import Cancelled, NopoError, PhotoError, refused
-from nopo.export.files import partial_file, writing
+from nopo.files import partial_file, writing
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent
 from nopo.results import Wishes, write_results

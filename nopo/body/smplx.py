@@ -21,7 +21,8 @@ from torch import Tensor
 
 from nopo.body.skeleton import NUM_JOINTS, PARENTS
 from nopo.body.template import Template, make_template, rasterize_atlas
-from nopo.errors import BodyError, DependencyError
+from nopo.errors import BodyError, DependencyError, ExportError
+from nopo.files import partial_file, writing
 
 LOGGER = logging.getLogger(__name__)
 
@@ -269,14 +270,12 @@ def _read_template(path: Path) -> Template | None:
 
 def _write_template(template: Template, path: Path) -> None:
     """Keep a template; a folder that cannot be written to only costs the seconds of making it again."""
-    partial = path.with_suffix(f".{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **{name: tensor.numpy() for name, tensor in vars(template).items()})
-        partial.replace(path)
+        with partial_file(path) as partial, writing(path):
+            np.savez_compressed(partial, **{name: tensor.numpy() for name, tensor in vars(template).items()})
         LOGGER.info("%s is kept beside the SMPL-X files", path.name)
-    except OSError as error:
-        LOGGER.info("the template is not kept: %s", error.strerror)
+    except ExportError as error:
+        LOGGER.info("the template is not kept: %s", error)
 
 
 def _smplx_lbs() -> ModuleType:

@@ -9,7 +9,7 @@ import sys
 from nopo.commands.bars import bars
 from nopo.evaluate.open_model import as_text, evaluate_open
 from nopo.evaluate.sheet import write_sheet
-from nopo.export.files import partial_file
+from nopo.files import partial_file
 from nopo.pipeline import Pipeline
 
 

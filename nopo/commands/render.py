@@ -11,8 +11,8 @@ from nopo import show
 from nopo.avatar import Avatar
 from nopo.commands.background import parse_background
 from nopo.commands.bars import bars
-from nopo.export.files import partial_file, writing
 from nopo.export.moving import moving_writer
+from nopo.files import partial_file, writing
 from nopo.pipeline import choose_device
 
 

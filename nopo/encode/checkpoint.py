@@ -21,6 +21,7 @@ from nopo.encode import published
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import CheckpointError
+from nopo.files import partial_file, writing
 
 LOGGER = logging.getLogger(__name__)
 
@@ -68,13 +69,15 @@ def save_network(
         path: the file, replaced only when it is complete.
         dtype: of the stored weights; loading gives float32 again.
         metadata: anything JSON can hold, kept beside the config (see `read_metadata`).
+
+    Raises:
+        ExportError: it cannot be written; an older file is untouched.
     """
     path = Path(path)
     state = {name: _stored(tensor.detach().cpu().to(dtype)) for name, tensor in network.state_dict().items()}
     about = {"format": FORMAT, "config": network.config.to_dict(), "metadata": dict(metadata or {})}
-    partial = path.with_name(path.name + ".part")
-    _write_safetensors(state, partial, json.dumps(about))
-    partial.replace(path)
+    with partial_file(path) as partial, writing(path):
+        _write_safetensors(state, partial, json.dumps(about))
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

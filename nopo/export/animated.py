@@ -11,8 +11,8 @@ import numpy as np
 
 from nopo.errors import ExportError
 from nopo.export.encoder import encode
-from nopo.export.files import partial_file, writing
 from nopo.export.frames import checked, closing
+from nopo.files import partial_file, writing
 
 MAX_GIF_FPS = 50.0
 """A GIF counts hundredths of a second, and browsers slow down what shows a frame for less than two of them."""

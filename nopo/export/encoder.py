@@ -13,8 +13,8 @@ from typing import IO
 import numpy as np
 
 from nopo.errors import ExportError
-from nopo.export.files import partial_file
 from nopo.export.frames import checked, closing
+from nopo.files import partial_file
 
 _FLUSH_SECONDS = 120  # the longest that an encoder may take after its last frame
 

@@ -1,48 +1,5 @@
-"""Files that appear whole or not at all."""
+"""The old name of `nopo.files`, for the two modules that still use it: the sheets of `synthetic` and `evaluate`."""
 
-from __future__ import annotations
+from nopo.files import partial_file, writing
 
-import contextlib
-import os
-import secrets
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
-
-from nopo.errors import ExportError
-
-
-@contextlib.contextmanager
-def partial_file(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write a file or a folder to: moved there at the end, removed if anything goes wrong.
-
-    The name ends in the suffixes of `path`, for writers that choose a format by it.
-
-    Raises:
-        ExportError: `path` cannot be written.
-    """
-    partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield partial
-        with writing(path):
-            os.replace(partial, path)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """What the operating system refuses inside is said in one sentence.
-
-    Raises:
-        ExportError: instead of an OSError.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ExportError(f"{path.name} cannot be written: {error.strerror or type(error).__name__}.") from error
+__all__ = ["partial_file", "writing"]

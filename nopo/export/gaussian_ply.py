@@ -12,8 +12,8 @@ from typing import IO
 import numpy as np
 from torch import Tensor
 
-from nopo.export.files import partial_file, writing
 from nopo.export.splats import Splats, checked_degree, in_chunks, visible_index
+from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 from nopo.progress import Progress, silent
 

@@ -17,12 +17,12 @@ from torch import Tensor
 from nopo import __version__
 from nopo.avatar import Avatar
 from nopo.body.skeleton import JOINT_NAMES, PARENTS, joint_weights_from_bones
-from nopo.export.files import partial_file, writing
 from nopo.export.gltf import INDICES, VERTICES, Document
 from nopo.export.mesh import SkinnedMesh, body_mesh
 from nopo.export.outline import follow_outline
 from nopo.export.splats import visible_index
 from nopo.export.texture import bake_texture
+from nopo.files import partial_file, writing
 from nopo.motion import Motion, Pose
 from nopo.progress import Progress, silent
 from nopo.rotations import axis_angle_to_quaternion

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from nopo.errors import DependencyError, ExportError
-from nopo.export.files import partial_file, writing
 from nopo.export.splats import Splats, checked_degree, in_chunks, only_constant, visible_index
+from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 from nopo.progress import Progress, silent
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from nopo.articulate import Articulator
 from nopo.avatar import Avatar
 from nopo.errors import ExportError
-from nopo.export.files import partial_file, writing
 from nopo.export.gaussian_ply import file_size, write_ply_to
 from nopo.export.splats import checked_degree, visible_index
 from nopo.export.y_down import turned_over
+from nopo.files import partial_file, writing
 from nopo.motion import Motion
 from nopo.progress import Progress, silent
 

@@ -15,10 +15,10 @@ import torch
 
 from nopo.avatar import Avatar
 from nopo.body.skeleton import BONES, JOINT_NAMES, NUM_JOINTS, PARENTS, joint_weights_from_bones
-from nopo.export.files import partial_file, writing
 from nopo.export.gaussian_ply import write_ply_to
 from nopo.export.rigged_readme import README
 from nopo.export.splats import checked_degree, visible_index
+from nopo.files import partial_file, writing
 from nopo.motion import Motion
 from nopo.progress import Progress, silent
 from nopo.rotations import axis_angle_to_matrix

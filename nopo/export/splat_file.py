@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nopo.export.files import partial_file, writing
 from nopo.export.splats import Splats, in_chunks, only_constant, visible_index
+from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 from nopo.harmonics import DC
 from nopo.progress import Progress, silent

@@ -26,7 +26,7 @@ from nopo.avatar import Avatar
 from nopo.body.skeleton import PARENTS, joint_weights_from_bones
 from nopo.camera import framing_distance
 from nopo.errors import ExportError
-from nopo.export.files import partial_file, writing
+from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 from nopo.harmonics import dc_to_rgb
 from nopo.motion import Motion

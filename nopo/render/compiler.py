@@ -5,9 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
+import shutil
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,6 +22,9 @@ from typing import Any, TypeVar
 from nopo import harmonics
 
 LOGGER = logging.getLogger(__name__)
+
+KEPT_DAYS = 30  # that compiled code is kept after the last start of the version that it belongs to
+FOLDER_NAME = re.compile(r"numba-[0-9a-f]{12}")
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -76,10 +84,24 @@ def _writable_folder() -> str:
         digest.update(source.read_bytes())
     try:
         folder = cache_folder() / f"numba-{digest.hexdigest()[:12]}"
+        first_start = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            return str(folder)
+            os.utime(folder)
+        if first_start:
+            _remove_disused(folder.parent)
+        return str(folder)
     except (OSError, RuntimeError) as error:  # RuntimeError: a container's user without a home
         reason = error.strerror if isinstance(error, OSError) else "no home"
         LOGGER.warning("No writable cache folder (%s): the renderer compiles at every start.", reason)
         return tempfile.mkdtemp(prefix="nopo-numba-")
+
+
+def _remove_disused(parent: Path) -> None:
+    """Remove what other versions compiled and none has started with for long; a running one would make it again."""
+    with suppress(OSError):  # another start removes the same, or the folder cannot be listed
+        for folder in parent.iterdir():
+            about = folder.lstat()
+            unused_s = time.time() - about.st_mtime
+            if FOLDER_NAME.fullmatch(folder.name) and stat.S_ISDIR(about.st_mode) and unused_s > KEPT_DAYS * 86400:
+                shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -122,7 +123,22 @@ def test_template_maps_and_their_cache(folder):
         assert all(torch.equal(a, b) for a, b in zip(vars(template).values(), vars(again).values(), strict=True))
     smplx.load_smplx("neutral", folder).template(64)
     assert len(list(folder.glob("template_64_*.npz"))) == 2, "other weights, another file"
-    assert not list(folder.glob("*.part"))
+    assert not list(folder.glob(".partial-*"))
+
+
+def test_a_full_disk_only_costs_the_template_that_is_kept(folder, tmp_path, caplog):
+    resource = pytest.importorskip("resource")
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("template_*"))
+    body, before = smplx.load_smplx("male", tmp_path), sorted(tmp_path.iterdir())
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # as a full disk
+    try:
+        with caplog.at_level("INFO"):
+            template = body.template(64)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert template.mask.any() and "is not kept: template_64" in caplog.text
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_files_are_found_by_argument_then_environment(folder, tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from small import small_network, small_template, small_views
 
 from nopo.encode import ModelConfig, Network, load_network, published, save_network
 from nopo.encode.checkpoint import convert, read_metadata
-from nopo.errors import CheckpointError
+from nopo.errors import CheckpointError, ExportError
 
 
 def published_state(template_size: int = 256) -> dict[str, torch.Tensor]:
@@ -136,6 +136,20 @@ def test_our_own_file_keeps_every_output(tmp_path, preset):
         for field in ("means", "covars", "opacities", "sh", "bone_logits"):
             assert torch.equal(getattr(a.image, field), getattr(b.image, field))
             assert torch.equal(getattr(a.template, field), getattr(b.template, field))
+
+
+def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.safetensors"
+    path.write_text("older")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))  # as a full disk
+    try:
+        with pytest.raises(ExportError, match="^a.safetensors cannot be written"):
+            save_network(small_network("open"), path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert path.read_text() == "older" and list(tmp_path.iterdir()) == [path]
 
 
 def test_half_precision_file_loads_as_float32(tmp_path):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -85,3 +86,50 @@ def test_nor_is_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, caplog: p
     folder = Path(compiler._writable_folder())
     assert folder.is_dir() and "(no home)" in caplog.text
     folder.rmdir()
+
+
+def test_a_new_version_removes_what_others_compiled_long_ago(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    kept, long_ago = tmp_path / "cache" / "nopo", time.time() - (compiler.KEPT_DAYS + 1) * 86400
+
+    def compiled(name: str, seconds: float) -> Path:
+        (kept / name / "render_1").mkdir(parents=True)
+        (kept / name / "render_1" / "kernel.nbc").write_text("code")
+        os.utime(kept / name, (seconds, seconds))
+        return kept / name
+
+    disused = compiled("numba-0123456789ab", long_ago)
+    recent = compiled("numba-ba9876543210", time.time() - 86400)
+    others = [compiled(name, long_ago) for name in ("numba-mine", "numba-0123456789abc", "0123456789ab")]
+    (disused / "away").symlink_to(others[0], target_is_directory=True)
+    os.utime(disused, (long_ago, long_ago))
+    link = kept / "numba-aaaaaaaaaaaa"
+    link.symlink_to(others[1], target_is_directory=True)
+    os.utime(link, (long_ago, long_ago), follow_symlinks=False)
+    file = kept / "numba-bbbbbbbbbbbb"
+    file.touch()
+    os.utime(file, (long_ago, long_ago))
+
+    mine = Path(compiler._writable_folder())
+    assert mine.parent == kept and mine.is_dir() and not disused.exists()
+    assert recent.is_dir() and link.is_symlink() and file.is_file()
+    assert all((other / "render_1" / "kernel.nbc").is_file() for other in others), "not ours, though linked to"
+
+    os.utime(mine, (long_ago, long_ago))
+    os.utime(recent, (long_ago, long_ago))
+    assert Path(compiler._writable_folder()) == mine
+    assert mine.stat().st_mtime > long_ago + 86400, "every start is a use"
+    assert recent.is_dir(), "only a new version looks for others"
+
+
+def test_a_disused_folder_that_cannot_be_removed_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    disused = tmp_path / "nopo" / "numba-0123456789ab"
+    disused.mkdir(parents=True)
+    os.utime(disused, (0, 0))
+
+    def refuse(path: object, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "rmdir", refuse)
+    assert Path(compiler._writable_folder()).is_dir() and disused.is_dir()
