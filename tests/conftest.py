@@ -41,7 +41,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     torch.manual_seed(0)
     network = Network(ModelConfig.open())
-    network.template_joints = load_open_body().rest_joints()
+    network.shape.template_joints.copy_(load_open_body().rest_joints())
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     save_network(network, path)
     return str(path)

@@ -71,8 +71,8 @@ class ModelConfig:
 
     # Proportions and completion
     shape_components: int = 0
-    """Predict the subject's own rest joints, and how they and their clothes differ from the template's surface in so many
-    principal components (see `shape`)."""
+    """Predict the subject's own rest joints, and how they and their clothes differ from the template's surface in this
+    number of principal components (see `shape`)."""
     complete: bool = False
     """Fill the template's unseen texels from seen colours (see `completion`) when an avatar is made."""
     fade_bridges: bool = False
@@ -90,7 +90,7 @@ class ModelConfig:
         if (self.unet is None) != (self.shape_components == 0):
             raise CheckpointError("unet and shape_components replace the dense heads together.")
         if self.unet is not None and not (self.mask_input and self.facing):
-            raise CheckpointError("unet needs mask_input and facing: it sees where the person is and which way they face.")
+            raise CheckpointError("unet needs mask_input and facing: who is where, and which way they face.")
 
     @property
     def template_tokens(self) -> int:

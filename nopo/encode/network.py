@@ -143,8 +143,8 @@ class Network(nn.Module):
             images: [B, V, 3, H, W], as `forward` takes them.
             masks: [B, V, H, W].
             template: maps of the config's template size.
-            render: False leaves out what only pictures need, a third of a training step: the covariances are zero, and the
-                photos' bone logits are as coarse as the heads say them, [B, V·h·w, 69].
+            render: False leaves out what only pictures need, a third of a training step: the covariances are zero and
+                the photos' bone logits as coarse as the heads say them, [B, V·h·w, 69].
             told_facing: [B, V, 2] the true directions, while training (see `Facing`); rows of NaN are found.
 
         Raises:
@@ -242,7 +242,7 @@ class Network(nn.Module):
 
         Args:
             points: [N, 3 or 4, H, W].
-            channels: [N, C, H, W] each, by the names of `ModelConfig.gaussian_channels`; what the heads do not say is 0.
+            channels: [N, C, H, W] each, by the names of `ModelConfig.gaussian_channels`; what is not said is 0.
             mask: [N, H, W].
             render: as for `forward_batch`.
             anchor: [H, W, 3] positions that the points are offsets from, metres.

@@ -1,4 +1,4 @@
-"""The subject's body under and with the clothes: joints and a surface, from what the template's tokens saw in the photos.
+"""The subject's body, dressed: joints and a surface, from what the template's tokens saw in the photos.
 
 The original's template stream draws its surface with dense heads, texel by texel. Photos say little of the surface that
 they do not show but how stout, how tall, how wide the skirt: a few numbers for the whole body. So here they are asked
@@ -44,7 +44,7 @@ class ShapeHead(nn.Module):
         """Tokens [B, m, C] and [B, V·n, C] -> rest joints [B, 55, 3] and texel offsets [B, S·S, 3], metres."""
         pooled = torch.cat([template.mean(1), image.mean(1)], -1)
         with torch.autocast(pooled.device.type, enabled=False):
-            said = self.out(nn.functional.gelu(self.hidden(pooled.float())))
+            said = self.out(nn.functional.gelu(self.hidden(pooled.to(self.out.weight.dtype))))
             joints, coefficients = said.split([NUM_JOINTS * 3, len(self.basis)], -1)
             offsets = self.mean + torch.einsum("bk,kxc->bxc", coefficients, self.basis)
         return self.template_joints + joints.unflatten(-1, (NUM_JOINTS, 3)), offsets

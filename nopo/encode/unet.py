@@ -29,8 +29,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, h, w] -> [N, C, h, w]."""
@@ -101,10 +101,10 @@ def bearings(masks: Tensor, direction: Tensor) -> Tensor:
         column × sine, cosine, sine.
     """
     n, height, width = masks.shape
-    row = (torch.arange(height, device=masks.device) + 0.5) * (2 / height) - 1
-    column = ((torch.arange(width, device=masks.device) + 0.5) * 2 - width) / height
+    row = (torch.arange(height).to(masks) + 0.5) * (2 / height) - 1
+    column = ((torch.arange(width).to(masks) + 0.5) * 2 - width) / height
     weight = masks.sum((1, 2)).clamp_min(1e-3)
-    middle_row, middle_column = (masks.sum(2) @ row) / weight, (masks.sum(1) @ column) / weight  # [N] each
+    middle_row, middle_column = ((masks.sum(k) * at).sum(1) / weight for k, at in ((2, row), (1, column)))  # [N] each
     rows = (row - middle_row[:, None])[:, :, None].expand(n, height, width)
     columns = (column - middle_column[:, None])[:, None].expand(n, height, width)
     sine, cosine = (part[:, None, None].expand_as(rows) for part in direction.unbind(-1))
@@ -131,7 +131,7 @@ class UNetHeads(nn.Module):
         self.bones = Readout(half, config.gaussian_channels["bone_logits"])
 
     def start(self, opacity: float, log_error: float) -> None:
-        """Begin with photos collapsed to within half a metre, of these log odds of opacity and log error in metres."""
+        """Begin with photos collapsed to within two metres, of these log odds of opacity and log error in metres."""
         for layer in (self.consult, self.opacity):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)

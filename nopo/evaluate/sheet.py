@@ -11,7 +11,7 @@ from nopo.articulate import articulate
 from nopo.camera import framing_orbit
 from nopo.evaluate.open_model import picture, predict
 from nopo.evaluate.protocol import PICTURE_SIZE, held_out_subjects
-from nopo.export.files import partial_file
+from nopo.files import partial_file
 from nopo.motion import Motion
 from nopo.pipeline import Pipeline
 from nopo.render import render

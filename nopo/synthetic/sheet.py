@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nopo.export.files import partial_file
+from nopo.files import partial_file
 from nopo.synthetic.dataset import Batch, make_batch
 
 

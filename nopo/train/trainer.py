@@ -287,7 +287,8 @@ def _step(
             results = list(pool.map(learn, shares))
     optimizer.zero_grad(set_to_none=True)
     for parameter, *parts in zip(network.parameters(), *(grads for grads, _ in results), strict=True):
-        parameter.grad = torch.stack(parts).mean(0) if len(parts) > 1 else parts[0]
+        parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
+        parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(parts))
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         optimizer.step()

@@ -29,8 +29,10 @@ def small_network(preset: str, seed: int = 0) -> Network:
         config = replace(ModelConfig.vitl(), **SIZES, merge_width=16, points_hidden=8)
     else:
         plain = {"detail": 1, "fade_bridges": False}  # what happens after the network has tests of its own
-        config = replace(ModelConfig.open(), **SIZES, **plain, merge_width=8, points_hidden=8, stem=(8, 8, 16))
+        config = replace(ModelConfig.open(), **SIZES, **plain, unet=(8, 16, 32), facing=(8, 8, 16), shape_components=4)
     network = Network(config).eval()
+    for buffer in network.buffers():
+        nn.init.uniform_(buffer, 0.0, 0.1)
     for parameter in network.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, std=(1.0 / parameter[0].numel()) ** 0.5)

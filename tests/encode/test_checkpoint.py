@@ -177,7 +177,7 @@ def test_our_own_file_from_another_version(tmp_path):
 
     fails("nopo-network/1", config | {"wings": 2}, "wings")
     fails("nopo-network/1", config | {"template_size": 40}, "multiple of 16")
-    fails("nopo-network/1", config | {"dpt_trunk": 32}, r"is \(16,.*not \(32,")
+    fails("nopo-network/1", config | {"shape_components": 5}, r"is \(4,.*not \(5,")
     fails("nopo-avatar/1", config, "not a network")
     for settings in (None, [], {"name": "open"}, config | {"template_size": "large"}):
         fails("nopo-network/1", settings, "settings inside b.safetensors are not those of a network")

@@ -136,12 +136,12 @@ def test_every_parameter_learns(preset):
 def test_untrained_open_network_starts_sane():
     torch.manual_seed(0)
     network = Network(ModelConfig.open(template_size=32)).eval()
-    network.template_joints = torch.rand(55, 3)
+    network.shape.template_joints.uniform_()
     template = small_template()
     images, masks = small_views(1, 32, 32)
     p = network(images, masks, template)
     close(p.template.means, template.positions.flatten(0, 1))
-    assert float(p.image.means.abs().max()) < 0.5
+    assert float(p.image.means.abs().max()) < 2
     close(p.template.opacities, 0.9 * template.mask.flatten())
     close(p.template.sh, torch.zeros(32 * 32, 1, 3))
     close(p.rest_joints, network.template_joints)
@@ -191,7 +191,7 @@ def test_autocast_keeps_the_geometry_in_float32(preset):
         for name in ("means", "opacities", "sh", "bone_logits"):
             value, expected = getattr(branch, name), getattr(reference, name)
             assert value.dtype == torch.float32
-            assert float((value - expected).norm() / expected.norm()) < 0.1
+            assert float((value - expected).norm()) <= 0.1 * float(expected.norm())
         assert branch.covars.dtype == torch.float32
         assert bool((torch.linalg.eigvalsh(branch.covars.double()) > 0).all())
 
@@ -208,11 +208,15 @@ def test_autocast_keeps_keys_and_values_short():
 
 
 @pytest.mark.parametrize("preset", PRESETS)
-def test_covariances_can_be_left_out(preset):
+def test_what_only_pictures_need_can_be_left_out(preset):
     network, template = small_network(preset), small_template()
     images, masks = (x[None] for x in small_views(2))
-    full, lean = (network.forward_batch(images, masks, template, covars=covars) for covars in (True, False))
+    full, lean = (network.forward_batch(images, masks, template, render=render) for render in (True, False))
     for a, b in ((full.image, lean.image), (full.template, lean.template)):
         assert b.covars.shape == a.covars.shape and not bool(b.covars.any())
         close(a.means, b.means)
         close(a.sh, b.sh)
+    side = 1 if preset == "vitl" else 2  # the U-Net says bone logits once for every 2×2 pixels
+    fine = full.image.bone_logits.unflatten(1, (2, *images.shape[-2:]))
+    close(fine[:, :, ::side, ::side].flatten(1, 3), lean.image.bone_logits)
+    close(fine[:, :, side - 1 :: side, side - 1 :: side], fine[:, :, ::side, ::side])

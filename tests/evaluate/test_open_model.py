@@ -19,7 +19,7 @@ from nopo.synthetic.person import bank_rows
 def network() -> Network:
     torch.manual_seed(0)
     network = Network(replace(ModelConfig.open(), encoder_layers=1))
-    network.template_joints = load_open_body().rest_joints()
+    network.shape.template_joints.copy_(load_open_body().rest_joints())
     return network.eval()
 
 

@@ -188,3 +188,16 @@ def test_easy_photos_have_clean_mattes_and_whole_people():
     for mask in easy.clean_masks[:, 0]:
         rows, columns = (mask > 0.5).nonzero(as_tuple=True)
         assert 0 < rows.min() and rows.max() < SIZE - 1 and 0 < columns.min() and columns.max() < SIZE - 1
+
+
+def test_photos_of_one_person_can_be_learned_from_one_by_one(some):
+    singles = some.singles()
+    people, views = some.images.shape[:2]
+    assert singles.images.shape[:2] == (people * views, 1) and len(singles.people) == people * views
+    last = people * views - 1
+    assert torch.equal(singles.images[last, 0], some.images[-1, -1])
+    assert torch.equal(singles.uv_visible[last, 0], some.uv_visible[-1, -1])
+    assert torch.equal(singles.rest_joints[last], some.rest_joints[-1])
+    assert singles.people[last] is some.people[-1] and singles.cameras[last] == [some.cameras[-1][-1]]
+    share = some.people_in(slice(1, None, 2))
+    assert torch.equal(share.canonical, some.canonical[1::2]) and share.people == some.people[1::2]
