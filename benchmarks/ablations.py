@@ -15,6 +15,7 @@ from dataclasses import replace
 import torch
 
 from nopo.avatar import Avatar
+from nopo.encode.activations import tangent_covars
 from nopo.encode.bridges import fade_bridges
 from nopo.encode.detail import shrink
 from nopo.encode.network import Network
@@ -24,8 +25,32 @@ from nopo.evaluate.protocol import Subject, held_out_subjects
 from nopo.pipeline import Pipeline, in_own_proportions
 
 
+def knowing_pixels(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Every pixel knows where it lies: what the rest of the avatar allows."""
+    prediction, _ = predict(pipeline, subject, count)
+    batch = subject.photos
+    maps = batch.canonical[0, :count].permute(0, 2, 3, 1)  # [V, H, W, 3]
+    image = replace(
+        prediction.image,
+        means=maps.reshape(-1, 3),
+        covars=tangent_covars(maps, torch.zeros_like(maps)).reshape(-1, 3, 3),
+        opacities=prediction.image.mask * batch.valid[0, :count].flatten(),
+    )
+    prediction = replace(prediction, image=image)
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+def knowing_all(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The proportions and the unseen surface are known as well: what colours and splats allow."""
+    prediction, _ = knowing_pixels(pipeline, subject, count)
+    surface = subject.photos.uv_positions[0].flatten(0, 1)
+    template = replace(prediction.template, means=surface.to(prediction.template.means))
+    prediction = replace(prediction, template=template, rest_joints=subject.photos.rest_joints[0])
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
 def uncompleted(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """Unseen texels keep the template head's own colours."""
+    """Unseen texels stay grey."""
     prediction, _ = predict(pipeline, subject, count)
     return prediction, in_own_proportions(prediction.avatar(complete=False), prediction.rest_joints)
 
@@ -85,6 +110,10 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
     "everybody in the template's proportions": (1, template_proportions),
+    "true positions of all pixels, 1 photo": (1, knowing_pixels),
+    "the same, 4 photos": (4, knowing_pixels),
+    "true proportions and surface as well, 1 photo": (1, knowing_all),
+    "the same, with 4 photos": (4, knowing_all),
 }
 
 
