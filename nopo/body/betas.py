@@ -63,7 +63,8 @@ def read_betas(path: Path) -> tuple[Tensor, Gender]:
         raise BodyError(f"{path.name} cannot be read: give an .npz or .json file with betas.") from error
     if not 0 < len(betas) <= 400 or not betas.isfinite().all():
         raise BodyError(f"{path.name} has betas that are no SMPL-X shape: give 10 numbers.")
-    gender = str(content.get("gender", "neutral")).lower()
+    written = np.asarray(content.get("gender", "neutral")).reshape(-1)[:1]  # AMASS: a word, bytes, or a list of one
+    gender = "".join(word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in written.tolist()).lower()
     return betas, next((known for known in get_args(Gender) if known == gender), "neutral")
 
 
