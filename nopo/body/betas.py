@@ -63,9 +63,14 @@ def read_betas(path: Path) -> tuple[Tensor, Gender]:
         raise BodyError(f"{path.name} cannot be read: give an .npz or .json file with betas.") from error
     if not 0 < len(betas) <= 400 or not betas.isfinite().all():
         raise BodyError(f"{path.name} has betas that are no SMPL-X shape: give 10 numbers.")
-    written = np.asarray(content.get("gender", "neutral")).reshape(-1)[:1]  # AMASS: a word, bytes, or a list of one
-    gender = "".join(word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in written.tolist()).lower()
+    gender = _word(content.get("gender", "neutral")).lower()
     return betas, next((known for known in get_args(Gender) if known == gender), "neutral")
+
+
+def _word(written: Any) -> str:
+    """A word as motion files write it: as it is, as bytes, or in a list of one."""
+    first = np.asarray(written).reshape(-1)[:1].tolist()
+    return "".join(word.decode(errors="replace") if isinstance(word, bytes) else str(word) for word in first)
 
 
 def _from_archive(path: Path) -> Mapping[str, Any]:
