@@ -20,13 +20,19 @@ the knees has 1.75, a point halfway between a hand and the hip beside it 4."""
 STRETCH = (1.5, 2.5)
 """Spacings of neighbours, in medians of the photo: up to the first a Gaussian stays, from the second on it is gone."""
 
+UNSURE_M = (0.08, 0.2)
+"""Expected error of a place, if the network says it: up to the first distance a Gaussian stays, from the second on it is
+gone. The whole picture gains 0.06 dB from one photo and 0.3 from eight, which blur the outline less; inside the mask it
+loses 0.04."""
+
 
 def fade_bridges(image: Branch) -> Branch:
     """Make Gaussians transparent that lie between two surfaces rather than on one.
 
     On a surface, neighbouring pixels lie about as far apart as everywhere else in the photo; across a sharp depth edge
     one of the two neighbours does. A pixel that is far from both is on the way from one surface to the other; and so is
-    one that moves with two limbs at once, which would be drawn out between them as soon as they part.
+    one that moves with two limbs at once, which would be drawn out between them as soon as they part, or one whose place
+    the network does not know.
 
     Args:
         image: one person's image branch, grid (V, H, W).
@@ -41,6 +47,8 @@ def fade_bridges(image: Branch) -> Branch:
             keep[view] = ((STRETCH[1] - ratio) / (STRETCH[1] - STRETCH[0])).clamp(0, 1)
     apart = limbs_apart(image.bone_logits.softmax(-1))
     keep = keep.flatten() * ((APART[1] - apart) / (APART[1] - APART[0])).clamp(0, 1)
+    if image.uncertainty is not None:
+        keep = keep * ((UNSURE_M[1] - image.uncertainty.exp()) / (UNSURE_M[1] - UNSURE_M[0])).clamp(0, 1)
     return replace(image, opacities=image.opacities * keep)
 
 

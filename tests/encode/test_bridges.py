@@ -51,3 +51,12 @@ def test_gaussians_between_two_limbs_vanish():
     assert float(both.opacities[:8].max()) == 0
     assert torch.equal(both.opacities[8:], fade_bridges(one_limb).opacities[8:])
     assert torch.equal(fade_bridges(one_limb).opacities, before.opacities)
+
+
+def test_a_place_that_the_network_does_not_know_is_left_to_the_template():
+    before = branch_of(plane(4, 4), torch.ones(4, 4))
+    sure = torch.full_like(before.mask, 0.02)
+    sure[3:5] = 0.5
+    after = fade_bridges(replace(before, uncertainty=sure.log()))
+    assert not after.opacities[3:5].any()
+    assert torch.equal(after.opacities[5:], before.opacities[5:])
