@@ -21,14 +21,15 @@ def main() -> None:
     parser.add_argument("-o", "--out", type=Path, required=True)
     args = parser.parse_args()
     figure, (error, facing) = plt.subplots(2, 1, sharex=True, figsize=(7, 5.2), height_ratios=(2, 1))
-    for path in args.histories:
+    for run, path in enumerate(args.histories):
         records = [json.loads(line) for line in path.read_text().splitlines()]
         records.sort(key=lambda record: record["seen"])
         seen = [record["seen"] / 1000 for record in records]
-        _line(error, seen, [record["canonical_cm"] for record in records], path.parent.name)
+        _line(error, seen, [record["canonical_cm"] for record in records], path.parent.name, f"C{run}")
         known = [record for record in records if "facing_error" in record]
         if known:
-            _line(facing, [r["seen"] / 1000 for r in known], [r["facing_error"] for r in known], path.parent.name)
+            found = [record["facing_error"] for record in known]
+            _line(facing, [record["seen"] / 1000 for record in known], found, path.parent.name, f"C{run}")
     error.set_ylabel("canonical error on\nnew training photos, cm")
     error.legend(frameon=False)
     facing.axhline(1.0, color="grey", linewidth=0.8, linestyle=":")
@@ -41,11 +42,11 @@ def main() -> None:
     figure.savefig(args.out, dpi=130)
 
 
-def _line(axes: plt.Axes, x: list[float], y: list[float], name: str) -> None:
+def _line(axes: plt.Axes, x: list[float], y: list[float], name: str, colour: str) -> None:
     """Every report faintly, and their running mean."""
     smooth = [sum(y[max(0, i - SMOOTHING) : i + 1]) / len(y[max(0, i - SMOOTHING) : i + 1]) for i in range(len(y))]
-    drawn = axes.plot(x, smooth, label=name)[0]
-    axes.plot(x, y, color=drawn.get_color(), alpha=0.2, linewidth=0.8)
+    axes.plot(x, smooth, color=colour, label=name)
+    axes.plot(x, y, color=colour, alpha=0.2, linewidth=0.8)
 
 
 if __name__ == "__main__":
