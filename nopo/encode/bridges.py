@@ -21,9 +21,9 @@ STRETCH = (1.5, 2.5)
 """Spacings of neighbours, in medians of the photo: up to the first a Gaussian stays, from the second on it is gone."""
 
 UNSURE_M = (0.08, 0.2)
-"""Expected error of a place, if the network says it: up to the first distance a Gaussian stays, from the second on it is
-gone. The whole picture gains 0.06 dB from one photo and 0.3 from eight, which blur the outline less; inside the mask it
-loses 0.04."""
+"""Expected error of a place, if the network says it: up to the first distance a Gaussian stays, from the second on it
+is gone. The whole picture gains 0.06 dB from one photo and 0.3 from eight, which blur the outline less; inside the mask
+it loses 0.04."""
 
 
 def fade_bridges(image: Branch) -> Branch:
@@ -31,8 +31,8 @@ def fade_bridges(image: Branch) -> Branch:
 
     On a surface, neighbouring pixels lie about as far apart as everywhere else in the photo; across a sharp depth edge
     one of the two neighbours does. A pixel that is far from both is on the way from one surface to the other; and so is
-    one that moves with two limbs at once, which would be drawn out between them as soon as they part, or one whose place
-    the network does not know.
+    one that moves with two limbs at once, which would be drawn out between them as soon as they part, or one that the
+    network cannot place.
 
     Args:
         image: one person's image branch, grid (V, H, W).
