@@ -82,12 +82,13 @@ class Network(nn.Module):
             elif isinstance(module, MLP):
                 nn.init.zeros_(module.fc2.weight)
         opacity = math.log(self.config.initial_opacity / (1 - self.config.initial_opacity))
-        if self.template_heads is None or isinstance(self.image_heads, UNetHeads):
-            assert isinstance(self.image_heads, UNetHeads) and self.shape is not None
+        if isinstance(self.image_heads, UNetHeads):
+            assert self.shape is not None
             self.image_heads.start(opacity, INITIAL_LOG_ERROR)
             nn.init.zeros_(self.shape.out.weight)
             nn.init.zeros_(self.shape.out.bias)
             return
+        assert self.template_heads is not None
         bones = self.config.gaussian_channels["bone_logits"]
         for heads in (self.template_heads, self.image_heads):
             nn.init.zeros_(heads.points.out.weight)
@@ -197,7 +198,6 @@ class Network(nn.Module):
             sh=flat.expand(*mask.shape, (config.sh_degree + 1) ** 2, 3),
             bone_logits=self.shape.bone_weights.clamp_min(LEAST_WEIGHT).log().expand(*mask.shape, -1),
             mask=mask,
-            uncertainty=flat.expand(mask.shape),
         )
 
     def _drawn(self, features: Features, template: Template, render: bool) -> Branch:

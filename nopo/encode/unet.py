@@ -1,8 +1,8 @@
 """The open model's way in and out: convolutions down to the tokens, and back up to one surface point a pixel.
 
 A U-Net (Ronneberger et al., 2015) with the transformer at its bottom. Where on the body a pixel lies is mostly a matter
-of what is near it, which convolutions learn from ten times fewer photos than a transformer with dense heads of the same
-size (docs/OPEN_MODEL.md). The original has neither half.
+of what is near it, which convolutions learn from several times fewer photos than a transformer with dense heads of the
+same size (docs/OPEN_MODEL.md). The original has neither half.
 """
 
 from __future__ import annotations
@@ -121,7 +121,6 @@ class UNetHeads(nn.Module):
         super().__init__()
         assert config.unet is not None
         half, quarter, eighth = config.unet
-        self.config = config
         self.consult = Pointwise(config.decoder_width, config.encoder_width)
         self.to_eighth = Up(config.encoder_width, eighth)
         self.to_quarter = Up(eighth, quarter)
