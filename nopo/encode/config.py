@@ -54,6 +54,8 @@ class ModelConfig:
     heads of the photos (see `unet`). The template then has no dense heads either, see `shape_components`."""
     mask_input: bool = False
     """The matte is a fourth input channel."""
+    windowed: bool = False
+    """The network looks at the columns around the person only (see `window`)."""
     facing: tuple[int, int, int] | None = None
     """Channels of the network that finds which way the person faces; the layers after the encoder are told."""
 
@@ -132,6 +134,7 @@ class ModelConfig:
             hooks=(0, 1, 2, 3),
             unet=(32, 64, 128),
             mask_input=True,
+            windowed=True,
             facing=(16, 32, 64),
             splats="tangent",
             sh_degree=0,

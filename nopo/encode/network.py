@@ -26,6 +26,7 @@ from nopo.encode.dpt import StreamHeads
 from nopo.encode.prediction import Branch, Prediction
 from nopo.encode.shape import ShapeHead
 from nopo.encode.unet import UNetHeads
+from nopo.encode.window import cut_columns, paste_columns, window_columns
 from nopo.errors import NopoError
 
 if TYPE_CHECKING:
@@ -118,14 +119,20 @@ class Network(nn.Module):
                 raise NopoError("This network cannot be told which way the person faces; leave that out.")
             facing = facing[None].to(images.device)
         detail = self.config.detail
+        if images.ndim != 4 or masks.shape != (len(images), *images.shape[-2:]):
+            raise NopoError(f"Images {tuple(images.shape)} and masks {tuple(masks.shape)} do not belong together.")
         if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
             raise NopoError(f"Photos must have sides that are multiples of {PATCH * detail} for this network.")
+        full = masks.shape[-1]
+        starts, width = window_columns(masks, PATCH * detail) if self.config.windowed else (None, full)
+        if starts is not None:
+            images, masks = cut_columns(images, starts, width), cut_columns(masks, starts, width)
         small_images, small_masks = (images, masks) if detail == 1 else shrink(images, masks, detail)
         prediction = self.forward_batch(small_images[None], small_masks[None], template, told_facing=facing)[0]
         image = fade_bridges(prediction.image) if self.config.fade_bridges else prediction.image
         if detail > 1:
             image = refine(image, images, masks, detail, self.config.image_colour or 0.0)
-        return replace(prediction, image=image)
+        return replace(prediction, image=image if starts is None else paste_columns(image, starts, full))
 
     def forward_batch(
         self,

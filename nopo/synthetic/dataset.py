@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
 from nopo.camera import Camera
+from nopo.encode.window import cut_columns
 from nopo.motion import Pose
 from nopo.synthetic.backgrounds import room, sample_background
 from nopo.synthetic.dice import Dice
@@ -89,10 +91,28 @@ class Batch:
     poses: list[list[Pose]]
     people: list[Person]
 
-    def people_in(self, share: slice) -> Batch:
-        """Some of the people."""
-        shared = ("uv_mask", "uv_bone_weights")
-        parts: dict[str, Any] = {f.name: getattr(self, f.name)[share] for f in fields(self) if f.name not in shared}
+    def people_in(self, rows: Sequence[int]) -> Batch:
+        """Some of the people, by their numbers."""
+        parts: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if f.name not in ("uv_mask", "uv_bone_weights"):
+                parts[f.name] = [value[row] for row in rows] if isinstance(value, list) else value[list(rows)]
+        return replace(self, **parts)
+
+    def columns_in(self, starts: Tensor, width: int) -> Batch:
+        """Windows of the photos: `width` columns from another first one [B, V] each."""
+        flat = starts.flatten()
+        axes = {"images": -1, "canonical": -1, "bone_index": -2, "bone_weight": -2}
+        names = ("images", "masks", "clean_masks", "canonical", "valid", "depth", "bone_index", "bone_weight", "parts")
+        parts: dict[str, Any] = {}
+        for name in names:
+            maps = getattr(self, name)
+            parts[name] = cut_columns(maps.flatten(0, 1), flat, width, axes.get(name, -1)).unflatten(0, starts.shape)
+        parts["cameras"] = [
+            [_cut_camera(camera, int(start), width) for camera, start in zip(cameras, row, strict=True)]
+            for cameras, row in zip(self.cameras, starts, strict=True)
+        ]
         return replace(self, **parts)
 
     def singles(self) -> Batch:
@@ -265,6 +285,10 @@ def render_person(
     exposure = expose(person, posed, K, viewmat, camera.width, supersample, [light])
     premultiplied, coverage = develop(exposure)
     return premultiplied[0] + (1 - coverage[0]) * background, coverage[0]
+
+
+def _cut_camera(camera: Camera, start: int, width: int) -> Camera:
+    return replace(camera, K=camera.K - torch.tensor([[0.0, 0, start], [0, 0, 0], [0, 0, 0]]), width=width)
 
 
 def _sample_poses(dice: Dice, views: int, same_pose: float) -> list[Pose]:
