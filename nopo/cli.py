@@ -200,6 +200,7 @@ def _train(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--threads", type=_count, metavar="N", help="CPU threads of the trainer (default: all)")
     command.add_argument("--sheet-minutes", type=float, default=20.0, metavar="M", help="0: no sheets (default 20)")
     command.add_argument("--scratch", action="store_true", help="from random weights, not from the shipped ones")
+    command.add_argument("--pace", type=float, default=1.0, metavar="X", help="factor on the learning rate (default 1)")
     command.add_argument("--cooldown", action="store_true", help="slow down to a better checkpoint; the run stays")
 
 

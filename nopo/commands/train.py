@@ -17,6 +17,7 @@ def run(args: argparse.Namespace) -> None:
         resume=args.resume,
         scratch=args.scratch,
         cooldown=args.cooldown,
+        pace=args.pace,
         sheet_minutes=args.sheet_minutes,
         threads=args.threads,
     )

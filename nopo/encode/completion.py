@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nopo.encode.activations import smaller_difference
 from nopo.encode.prediction import Branch
 
 SEEN_MASK = 0.7
@@ -27,6 +28,9 @@ REACH = (0.025, 0.05)
 COVERED = (0.015, 0.03)
 """Metres; the same for "an image Gaussian already covers this place" (averages lie up to a centimetre off)."""
 
+LINING_M = 0.01
+"""How far the template's Gaussians lie under the photos' that cover them."""
+
 SMOOTHING = 0.5
 """Width of the average over seen points, in distances to the nearest of them (at least half a voxel). Measured on
 synthetic people with true positions: hidden texels are off by 0.11 in sRGB, 0.115 without the mirror, 0.17 if all take
@@ -39,17 +43,19 @@ CHUNK = 128
 """Texels at once: their distances to all points stay in the processor's cache."""
 
 
-def complete_template(template: Branch, image: Branch, veil_opacity: float = 1.0) -> Branch:
-    """Colour the template's Gaussians from the photos', and thin them out where the photos' Gaussians lie.
+def complete_template(template: Branch, image: Branch) -> Branch:
+    """Colour the template's Gaussians from the photos', and lay them under these like a lining.
+
+    Photos' Gaussians just overlap, and somewhere they are too far apart: what is behind a dark coat shines through as a
+    lattice of fine points. At the same height the template's Gaussians would close it and blur what they lie among.
 
     Args:
         template: one person's template branch.
         image: the same person's image branch.
-        veil_opacity: factor on the opacity of template Gaussians that image Gaussians cover, so that they do not veil
-            finer detail; 1 leaves them.
 
     Returns:
-        the template branch with other constant colours and opacities; unchanged if no pixel is foreground.
+        the template branch with other constant colours, lower where photos show it; unchanged if no pixel is
+        foreground.
     """
     sources = image.mask > SEEN_MASK  # [M]
     if not sources.any():
@@ -57,11 +63,28 @@ def complete_template(template: Branch, image: Branch, veil_opacity: float = 1.0
     seen = _voxels(image.means[sources], image.sh[sources, 0], image.opacities[sources])
     texels = (template.mask > 0).nonzero().squeeze(1)  # [K]
     colours, distances = fill(template.means[texels], *seen)
-    sh = template.sh.clone()
+    sh, means = template.sh.clone(), template.means.clone()
     sh[texels, 0] = colours
-    opacities = template.opacities.clone()
-    opacities[texels] *= 1 - (1 - veil_opacity) * _nearness(distances, COVERED)
-    return replace(template, sh=sh, opacities=opacities)
+    outwards = map_normals(template.means.view(*template.grid, 3)).flatten(0, 2)[texels]
+    means[texels] -= LINING_M * _nearness(distances, COVERED)[:, None] * outwards
+    return replace(template, sh=sh, means=means)
+
+
+def map_normals(maps: Tensor) -> Tensor:
+    """Unit normals of surfaces [K, H, W, 3] laid out in an atlas whose charts are not mirrored: outwards."""
+    along_u, along_v = smaller_difference(maps, 2), smaller_difference(maps, 1)
+    return F.normalize(torch.linalg.cross(along_u, along_v), dim=-1)
+
+
+def share_cover(image: Branch) -> Branch:
+    """Make V photos together as opaque as one, where each of them shows the same place.
+
+    Each photo's Gaussians lie some centimetres beside the others'; all of them opaque, they add up to an outline as
+    wide as the farthest of each. With an opacity of 1 - (1 - a)^(1/V) each, V layers give the a of one. Where only one
+    photo looks, the template's lining shows through, which has the same colours, less sharp. docs/OPEN_MODEL.md
+    measures it.
+    """
+    return replace(image, opacities=1 - (1 - image.opacities) ** (1 / image.grid[0]))
 
 
 def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -76,11 +76,10 @@ class ModelConfig:
     """Predict the subject's own rest joints, and how they and their clothes differ from the template's surface in this
     number of principal components (see `shape`)."""
     complete: bool = False
-    """Fill the template's unseen texels from seen colours (see `completion`) when an avatar is made."""
+    """When an avatar is made, fill the template's unseen texels from seen colours (see `completion`) and settle the
+    photos' Gaussians on its surface (see `settle`)."""
     fade_bridges: bool = False
     """Photos' Gaussians that lie between two surfaces become transparent (see `bridges`)."""
-    veil_opacity: float = 1.0
-    """Factor on a template Gaussian's opacity where image Gaussians already cover the surface."""
 
     def __post_init__(self) -> None:
         if self.template_size <= 0 or self.template_size % PATCH:
@@ -145,7 +144,6 @@ class ModelConfig:
             shape_components=32,
             complete=True,
             fade_bridges=True,
-            veil_opacity=0.3,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
 from nopo.encode.prediction import Branch, Prediction
-from nopo.encode.shape import ShapeHead
+from nopo.encode.shape import ShapeHead, cells_of
 from nopo.encode.unet import UNetHeads
 from nopo.encode.window import cut_columns, paste_columns, window_columns
 from nopo.errors import NopoError
@@ -53,7 +53,8 @@ class Network(nn.Module):
             self.template_heads = StreamHeads(config, config.template_channels, config.template_merge_kernel)
             self.image_heads = StreamHeads(config, config.input_channels, config.merge_kernel)
         else:
-            self.shape = ShapeHead(config.decoder_width, config.shape_components, config.template_size)
+            channels = config.encoder_width + config.decoder_width + 4 * config.unet[2]
+            self.shape = ShapeHead(channels, config.decoder_width, config.shape_components, config.template_size)
             self.image_heads = UNetHeads(config)
         if not next(self.parameters()).is_meta:  # else the values come from a checkpoint
             self._initialise()
@@ -86,8 +87,7 @@ class Network(nn.Module):
         if isinstance(self.image_heads, UNetHeads):
             assert self.shape is not None
             self.image_heads.start(opacity, INITIAL_LOG_ERROR)
-            nn.init.zeros_(self.shape.out.weight)
-            nn.init.zeros_(self.shape.out.bias)
+            self.shape.start()
             return
         assert self.template_heads is not None
         bones = self.config.gaussian_channels["bone_logits"]
@@ -167,9 +167,10 @@ class Network(nn.Module):
         facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in found)
         joints = rest = None
         if self.shape is not None:
-            tokens = features.image[-1].unflatten(0, images.shape[:2]).flatten(1, 2)  # [B, V·n, C]
             joints = self.shape.template_joints
-            rest, offsets = self.shape(features.template[-1], tokens)
+            ends = (features.image[0], features.image[-1])
+            cells = cells_of(ends, features.skips[-1], images.shape[1])
+            rest, offsets = self.shape(features.template[-1], cells)
             template_branch = self._shaped(offsets, template, render)
         else:
             template_branch = self._drawn(features, template, render)

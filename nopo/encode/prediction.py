@@ -88,7 +88,8 @@ class Prediction:
 
         Args:
             template_joints: (55, 3) joints of the template's T-pose, metres; needed if the network carries none.
-            complete: fill the template's unseen texels from seen colours; by default as the model's config says.
+            complete: fill the template's unseen texels from seen colours, and settle the photos' Gaussians on its
+                surface; by default as the model's config says.
 
         Raises:
             NopoError: no template joints.
@@ -96,13 +97,14 @@ class Prediction:
         joints = self.template_joints if template_joints is None else template_joints
         if joints is None:
             raise NopoError("This network carries no rest joints: pass those of the body its template was made from.")
-        template = self.template
+        template, image = self.template, self.image
         if self.config.complete if complete is None else complete:
-            from nopo.encode.completion import complete_template
+            from nopo.encode.completion import complete_template, share_cover
+            from nopo.encode.settle import settle
 
-            template = complete_template(template, self.image, veil_opacity=self.config.veil_opacity)
+            template, image = complete_template(template, image), share_cover(settle(template, image))
         clouds, weights = [], []
-        for branch in (template, self.image):
+        for branch in (template, image):
             keep = branch.mask > MASK_THRESHOLD  # [M]
             clouds.append(branch.gaussians().select(keep))
             weights.append(branch.bone_logits[keep].softmax(-1))

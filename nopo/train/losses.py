@@ -33,7 +33,7 @@ class LossWeights:
     skinning: float = 0.15  # nats
     opacity: float = 0.1  # nats
     template: float = 6.0  # metres
-    joints: float = 4.0  # metres
+    joints: float = 8.0  # metres
     facing: float = 1.0  # squared length of a difference of unit vectors
     head: float = 0.3  # nats
 

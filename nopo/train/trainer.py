@@ -72,6 +72,7 @@ def train_open(
     resume: bool = False,
     scratch: bool = False,
     cooldown: bool = False,
+    pace: float = 1.0,
     recipe: Recipe | None = None,
     config: ModelConfig | None = None,
     sheet_minutes: float = 20.0,
@@ -89,6 +90,8 @@ def train_open(
         scratch: with no state, start from random weights rather than from the shipped checkpoint.
         cooldown: let the learning rate fall to zero over these minutes, and leave the folder's state as it was: the
             checkpoint is better than the run's own average, and the run can still go on at full rate.
+        pace: factor on the recipe's learning rate: a checkpoint that has cooled down already gets worse at full rate
+            before it gets better.
         recipe: other than the default one.
         config: of a new network; the preset `open` by default.
         sheet_minutes: time between sample sheets; 0 draws none.
@@ -110,6 +113,7 @@ def train_open(
         torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
+    run.pace = pace
     template = load_open_body().template(run.network.config.template_size)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
 
@@ -119,7 +123,7 @@ def train_open(
         now = time.monotonic()
         run.seconds = before + now - started
         done = now - started > 60 * minutes or run.step >= last
-        run.pace = max(0.0, 1 - (now - started) / (60 * minutes)) if cooldown else 1.0
+        run.pace = pace * (max(0.0, 1 - (now - started) / (60 * minutes)) if cooldown else 1.0)
         if report:
             append_history(out, report)
         if not cooldown and (done or now - saved > SAVE_SECONDS):
@@ -155,6 +159,8 @@ def _check(device: str, precision: str) -> None:
         raise TrainingError("No CUDA device was found; train with --device cpu, or install a CUDA build of torch.")
     if device == "cpu" and precision == "tf32":
         raise TrainingError("Precision tf32 needs --device cuda; on the CPU there are fp32 and bf16.")
+    if device == "cpu" and precision == "bf16" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        LOGGER.warning("This processor computes bf16 in software, about ten times slower than fp32: use fp32 here.")
 
 
 def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: bool, scratch: bool) -> Run:

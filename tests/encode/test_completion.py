@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
+from nopo.body.open import load_open_body
 from nopo.encode import Branch, completion
-from nopo.encode.completion import complete_template, fill
+from nopo.encode.completion import complete_template, fill, share_cover
 
 RED, GREEN, BLUE = torch.eye(3)
 
@@ -49,16 +52,39 @@ def test_an_edge_between_colours_stays_where_it_is():
     torch.testing.assert_close(filled, torch.stack([RED, BLUE, RED]), atol=0.1, rtol=0)
 
 
-def test_covered_texels_are_thinned_and_matte_edges_give_no_colour():
+def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
     means = torch.cat([patch(0, 0, 0), patch(0, 0, 0)])
     colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3)])
     mask = torch.cat([torch.ones(400), torch.full((400,), 0.3)])
-    template = branch(
-        torch.tensor([[0.0, 0, 0], [0, 0, -0.3], [0, 0, 0]]), torch.zeros(3, 3), torch.tensor([1.0, 1, 0])
-    )
-    done = complete_template(template, branch(means, colours, mask), veil_opacity=0.25)
-    torch.testing.assert_close(done.opacities, torch.tensor([0.25, 1, 1]))
-    torch.testing.assert_close(done.sh[:, 0], torch.stack([RED, RED, torch.zeros(3)]))
+    # Four texels of a front, four of the back behind it, where columns run the other way.
+    x, y = torch.meshgrid(torch.tensor([0.0, 0.01]), torch.tensor([0.0, 0.01]), indexing="xy")
+    front = torch.stack([x, y, torch.zeros(2, 2)], -1)
+    back = torch.stack([-x, y, torch.full((2, 2), -0.3)], -1)
+    template = replace(branch(torch.cat([front, back], 0).flatten(0, 1), torch.zeros(8, 3)), grid=(1, 4, 2))
+    done = complete_template(template, branch(means, colours, mask))
+    torch.testing.assert_close(done.means[:4], template.means[:4] - torch.tensor([0.0, 0.0, completion.LINING_M]))
+    assert torch.equal(done.means[4:], template.means[4:]), "nothing covers the back"
+    assert torch.equal(done.opacities, template.opacities)
+    torch.testing.assert_close(done.sh[:, 0], RED.expand(8, 3))
+
+
+def test_normals_of_the_open_body_point_outwards():
+    body = load_open_body()
+    corners = body.mean[body.faces]
+    faces = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    atlas = body.atlas(128)
+    outwards = faces[atlas.face[atlas.mask]]
+    found = completion.map_normals(body.template(128).positions[None])[0][atlas.mask]
+    assert ((found * outwards).sum(-1) > 0).float().mean() > 0.98
+
+
+def test_photos_of_one_place_are_together_as_opaque_as_one():
+    opacities = torch.tensor([0.9, 0.5, 0.0, 1.0] * 3)
+    image = replace(branch(torch.rand(12, 3), torch.rand(12, 3)), grid=(3, 1, 4), opacities=opacities)
+    shared = share_cover(image).opacities.view(3, 4)
+    torch.testing.assert_close(1 - (1 - shared).prod(0), opacities[:4])
+    alone = replace(image, grid=(1, 3, 4))
+    torch.testing.assert_close(share_cover(alone).opacities, opacities)
 
 
 def test_nobody_in_the_photo_leaves_the_template():

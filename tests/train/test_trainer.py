@@ -103,6 +103,16 @@ def test_tensor_cores_are_refused_on_the_cpu(tmp_path):
         train_open(tmp_path, 1, precision="tf32")
 
 
+def test_a_processor_without_half_precision_says_so(monkeypatch, caplog):
+    for capability, warned in (("AVX2", True), ("AVX512", False)):
+        caplog.clear()
+        monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
+        trainer._check("cpu", "bf16")
+        assert ("use fp32" in caplog.text) == warned
+    trainer._check("cpu", "fp32")
+    assert not caplog.text
+
+
 def test_half_precision_learns_on_the_cpu(tmp_path):
     run = start(tmp_path, resume=False)
     template = load_open_body().template(CONFIG.template_size)
@@ -142,6 +152,34 @@ def test_two_learners_learn_what_one_does_and_the_same_every_time(tmp_path):
     assert errors[0] == errors[1]
     assert errors[0][-1] < 0.75 * errors[0][0]
     assert all(p.grad is not None and p.grad.stride() == p.stride() for p in run.network.parameters())
+
+
+def test_people_in_windows_of_one_width_are_learned_from_together():
+    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+    many = [batch, trainer.next_batch(RECIPE, 100, CONFIG.template_size, "cpu")]
+    for batch in many:
+        shares = trainer._shares(batch, CONFIG, learners=2)
+        assert sorted(one for share in shares for group in share for one in group.people) == [*range(len(batch.people))]
+        for group in (group for share in shares for group in share):
+            seen = trainer._looked_at(batch, group)
+            assert seen.masks.shape[-1] == group.width == seen.canonical.shape[-1] == seen.bone_index.shape[-2]
+            for one, k in zip(group.people, range(len(group.people)), strict=True):
+                assert seen.valid[k].sum() == batch.valid[one].sum(), "nobody is cut off"
+                at = seen.valid[k].nonzero()[0]
+                start = int(group.starts[k, at[0]])
+                assert torch.equal(
+                    seen.canonical[k, at[0], :, at[1], at[2]], batch.canonical[one, at[0], :, at[1], at[2] + start]
+                )
+                moved = seen.cameras[k][0].K[0, 2] - batch.cameras[one][0].K[0, 2]
+                assert float(moved) == -float(group.starts[k, 0])
+
+
+def test_the_pace_is_a_factor_on_the_learning_rate(tmp_path, monkeypatch):
+    rates: list[float] = []
+    step = trainer._step
+    monkeypatch.setattr(trainer, "_step", lambda run, *args: (step(run, *args), rates.append(run.pace))[0])
+    train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, pace=0.25, sheet_minutes=0, max_steps=2)
+    assert rates == [0.25, 0.25]
 
 
 def test_a_checkpoint_of_another_size_is_refused_in_one_sentence(tmp_path):
