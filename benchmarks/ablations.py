@@ -17,9 +17,11 @@ import torch
 from nopo.avatar import Avatar
 from nopo.encode.activations import tangent_covars
 from nopo.encode.bridges import fade_bridges
+from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.detail import shrink
 from nopo.encode.network import Network
-from nopo.encode.prediction import Prediction
+from nopo.encode.prediction import Branch, Prediction
+from nopo.encode.settle import settle
 from nopo.evaluate.open_model import Predict, measure, predict, summary
 from nopo.evaluate.protocol import Subject, held_out_subjects
 from nopo.pipeline import Pipeline, in_own_proportions
@@ -49,8 +51,45 @@ def knowing_all(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Predi
     return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
+def knowing_joints(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The proportions alone are known."""
+    prediction, _ = predict(pipeline, subject, count)
+    prediction = replace(prediction, rest_joints=subject.photos.rest_joints[0])
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+def knowing_body(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The proportions and the surface are known, the pixels' places are not."""
+    prediction, _ = knowing_joints(pipeline, subject, count)
+    surface = subject.photos.uv_positions[0].flatten(0, 1)
+    template = replace(prediction.template, means=surface.to(prediction.template.means))
+    prediction = replace(prediction, template=template)
+    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+
+
+def _completed(prediction: Prediction) -> Branch:
+    assert prediction.template_joints is not None
+    return complete_template(prediction.template, prediction.image, prediction.template_joints)
+
+
+def unsettled(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The photos' Gaussians move as the network says, also where that contradicts the surface that they lie on."""
+    prediction, _ = predict(pipeline, subject, count)
+    image = share_cover(prediction.image)
+    avatar = replace(prediction, template=_completed(prediction), image=image).avatar(complete=False)
+    return prediction, in_own_proportions(avatar, prediction.rest_joints)
+
+
+def all_opaque(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Every photo covers as if it were the only one."""
+    prediction, _ = predict(pipeline, subject, count)
+    image = settle(prediction.template, prediction.image)
+    avatar = replace(prediction, template=_completed(prediction), image=image).avatar(complete=False)
+    return prediction, in_own_proportions(avatar, prediction.rest_joints)
+
+
 def uncompleted(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """Unseen texels stay grey."""
+    """The two branches as the network says them."""
     prediction, _ = predict(pipeline, subject, count)
     return prediction, in_own_proportions(prediction.avatar(complete=False), prediction.rest_joints)
 
@@ -106,14 +145,19 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "8 photos": (8, predict),
     "told where the person faces": (1, told),
     "takes everybody for a front": (1, never_told),
-    "no completion of unseen texels": (1, uncompleted),
+    "not settled on the surface": (1, unsettled),
+    "the same, 4 photos": (4, unsettled),
+    "every photo opaque, 4 photos": (4, all_opaque),
+    "grey template, nothing settled": (1, uncompleted),
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
     "everybody in the template's proportions": (1, template_proportions),
+    "true proportions": (1, knowing_joints),
+    "true proportions and surface": (1, knowing_body),
     "true positions of all pixels, 1 photo": (1, knowing_pixels),
-    "the same, 4 photos": (4, knowing_pixels),
-    "true proportions and surface as well, 1 photo": (1, knowing_all),
-    "the same, with 4 photos": (4, knowing_all),
+    "true positions, 4 photos": (4, knowing_pixels),
+    "true positions, proportions and surface": (1, knowing_all),
+    "all three, 4 photos": (4, knowing_all),
 }
 
 

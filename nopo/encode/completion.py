@@ -3,6 +3,7 @@
 The photos' Gaussians carry seen colours at predicted places on the T-pose. Every texel of the template takes the
 colour seen right there; failing that, the colour seen at its mirror image (x -> -x: the other arm, the other shoe);
 failing that, the nearest colour seen on either side, which is the chest for the back and the hair's rim for the hair.
+Hands, the back of the head and the trunk are exceptions (see `unseen`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from nopo.encode.activations import smaller_difference
 from nopo.encode.prediction import Branch
+from nopo.encode.unseen import guess_unseen
 
 SEEN_MASK = 0.7
 """Pixels with less foreground do not give their colour: matte edges bleed."""
@@ -24,6 +26,9 @@ VOXEL = 0.02
 
 REACH = (0.025, 0.05)
 """Metres; up to the first distance a colour counts as seen right there, from the second on as not."""
+
+UNSEEN = (0.03, 0.08)
+"""Metres; up to the first distance from anything seen on either side a texel counts as seen, from the second on not."""
 
 COVERED = (0.015, 0.03)
 """Metres; the same for "an image Gaussian already covers this place" (averages lie up to a centimetre off)."""
@@ -43,7 +48,7 @@ CHUNK = 128
 """Texels at once: their distances to all points stay in the processor's cache."""
 
 
-def complete_template(template: Branch, image: Branch) -> Branch:
+def complete_template(template: Branch, image: Branch, joints: Tensor) -> Branch:
     """Colour the template's Gaussians from the photos', and lay them under these like a lining.
 
     Photos' Gaussians just overlap, and somewhere they are too far apart: what is behind a dark coat shines through as a
@@ -52,6 +57,7 @@ def complete_template(template: Branch, image: Branch) -> Branch:
     Args:
         template: one person's template branch.
         image: the same person's image branch.
+        joints: [55, 3] of the template's T-pose, metres.
 
     Returns:
         the template branch with other constant colours, lower where photos show it; unchanged if no pixel is
@@ -62,7 +68,11 @@ def complete_template(template: Branch, image: Branch) -> Branch:
         return template
     seen = _voxels(image.means[sources], image.sh[sources, 0], image.opacities[sources])
     texels = (template.mask > 0).nonzero().squeeze(1)  # [K]
-    colours, distances = fill(template.means[texels], *seen)
+    colours, distances, either = fill(template.means[texels], *seen)
+    guess, belief = guess_unseen(
+        template.means[texels], template.bone_logits[texels].softmax(-1), seen[0], seen[1], joints
+    )
+    colours = torch.lerp(colours, guess, (belief * (1 - _nearness(either, UNSEEN)))[:, None])
     sh, means = template.sh.clone(), template.means.clone()
     sh[texels, 0] = colours
     outwards = map_normals(template.means.view(*template.grid, 3)).flatten(0, 2)[texels]
@@ -87,7 +97,7 @@ def share_cover(image: Branch) -> Branch:
     return replace(image, opacities=1 - (1 - image.opacities) ** (1 / image.grid[0]))
 
 
-def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Colours for all texels from coloured points.
 
     Args:
@@ -97,7 +107,8 @@ def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tu
         weights: [P] how much each counts, positive.
 
     Returns:
-        colours [K, 3] and the distance from each texel to the nearest point [K], metres (not mirrored).
+        colours [K, 3], the distance from each texel to the nearest point [K], metres, and the distance [K] to the
+        nearest point or mirror image of one.
     """
     here, distance = _average_nearby(texels, points, colours, weights)
     share = _nearness(distance, REACH)  # [K]
@@ -111,7 +122,9 @@ def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tu
     mirrored_share = torch.maximum(mirrored_share, (4 * advantage).sigmoid())[:, None]
     elsewhere = mirrored_share * there + (1 - mirrored_share) * here[unseen]
     result[unseen] = share[unseen, None] * here[unseen] + (1 - share[unseen, None]) * elsewhere
-    return result, distance
+    either = distance.clone()
+    either[unseen] = torch.minimum(distance[unseen], mirrored_distance)
+    return result, distance, either
 
 
 def _voxels(points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:

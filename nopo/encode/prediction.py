@@ -102,7 +102,8 @@ class Prediction:
             from nopo.encode.completion import complete_template, share_cover
             from nopo.encode.settle import settle
 
-            template, image = complete_template(template, image), share_cover(settle(template, image))
+            completed = complete_template(template, image, joints)
+            template, image = completed, share_cover(settle(template, image))
         clouds, weights = [], []
         for branch in (template, image):
             keep = branch.mask > MASK_THRESHOLD  # [M]

@@ -57,11 +57,11 @@ def settle(template: Branch, image: Branch) -> Branch:
     means, places = image.means[chosen], template.means[texels]
     distances = means.new_full((len(LIMBS), len(chosen)), torch.inf)
     nearest = torch.zeros(len(LIMBS), len(chosen), dtype=torch.int64, device=means.device)
-    for limb in range(len(LIMBS)):
-        own = (limbs == limb).nonzero()[:, 0]
+    for number in range(len(LIMBS)):
+        own = (limbs == number).nonzero()[:, 0]
         if len(own):
-            distances[limb], index = nearest_points(means, places[own])
-            nearest[limb] = own[index]
+            distances[number], index = nearest_points(means, places[own])
+            nearest[number] = own[index]
     first, limb = distances.min(0)  # [K]
     off = _rise(first, ON_SURFACE_M)[:, None]
     said, surface = image.bone_logits[chosen].softmax(-1), surface_weights[nearest.gather(0, limb[None])[0]]

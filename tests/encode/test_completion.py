@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.open import load_open_body
+from nopo.body.skeleton import BONES, JOINT_NAMES
 from nopo.encode import Branch, completion
 from nopo.encode.completion import complete_template, fill, share_cover
 
@@ -39,16 +40,17 @@ def test_seen_then_mirrored_then_nearest():
     colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3), BLUE.expand(400, 3)])
     seen, other_arm, back, crown = torch.tensor([[0.5, 0, 0.05], [-0.5, 0, 0.05], [0, 0, -0.1], [0, 0.8, 0]])
     texels = torch.stack([seen, other_arm, back, crown])
-    filled, distance = fill(texels, points, colours, torch.ones(1200))
+    filled, distance, either = fill(texels, points, colours, torch.ones(1200))
     torch.testing.assert_close(filled, torch.stack([RED, RED, GREEN, BLUE]), atol=0.02, rtol=0)
     torch.testing.assert_close(distance, torch.tensor([0.0, 0.45, 0.2, 0.18]), atol=0.02, rtol=0)
+    torch.testing.assert_close(either, torch.tensor([0.0, 0.0, 0.2, 0.18]), atol=0.02, rtol=0)
 
 
 def test_an_edge_between_colours_stays_where_it_is():
     points = patch(0.4, 0, 0)
     colours = torch.where(points[:, 1:2] > 0, RED, BLUE)
     texels = torch.tensor([[0.4, 0.03, 0.0], [0.4, -0.03, 0.0], [-0.4, 0.03, 0.0]])
-    filled, _ = fill(texels, points, colours, torch.ones(400))
+    filled, _, _ = fill(texels, points, colours, torch.ones(400))
     torch.testing.assert_close(filled, torch.stack([RED, BLUE, RED]), atol=0.1, rtol=0)
 
 
@@ -61,11 +63,37 @@ def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
     front = torch.stack([x, y, torch.zeros(2, 2)], -1)
     back = torch.stack([-x, y, torch.full((2, 2), -0.3)], -1)
     template = replace(branch(torch.cat([front, back], 0).flatten(0, 1), torch.zeros(8, 3)), grid=(1, 4, 2))
-    done = complete_template(template, branch(means, colours, mask))
+    done = complete_template(template, branch(means, colours, mask), torch.zeros(55, 3))
     torch.testing.assert_close(done.means[:4], template.means[:4] - torch.tensor([0.0, 0.0, completion.LINING_M]))
     assert torch.equal(done.means[4:], template.means[4:]), "nothing covers the back"
     assert torch.equal(done.opacities, template.opacities)
     torch.testing.assert_close(done.sh[:, 0], RED.expand(8, 3))
+
+
+def hands_and_what_is_seen(*seen: tuple[Tensor, Tensor]) -> Tensor:
+    """Colours of a texel of the left hand and of one of the hip beside it, when these patches are seen."""
+    joints = load_open_body().rest_joints()
+    wrist, hip = (JOINT_NAMES.index(name) for name in ("left_wrist", "left_hip"))
+    places = torch.stack([joints[wrist] + torch.tensor([0.08, 0.0, 0.0]), joints[hip]])
+    logits = torch.full((2, 69), -20.0)
+    for row, joint in enumerate((wrist, hip)):
+        logits[row, next(k for k, (near, _) in enumerate(BONES) if near == joint)] = 0
+    template = replace(branch(places.repeat(2, 1), torch.zeros(4, 3)), grid=(1, 2, 2), bone_logits=logits.repeat(2, 1))
+    points, colours = torch.cat([p for p, _ in seen]), torch.cat([c.expand(len(p), 3) for p, c in seen])
+    return complete_template(template, branch(points, colours), joints).sh[:2, 0]
+
+
+def test_hands_that_nobody_saw_have_the_colour_of_the_face():
+    face, bag = (patch(0, 0.56, 0.19), RED), (patch(0.6, 0.1, 0.1), BLUE)
+    hand = (patch(0.7525, 0.3853, 0.0483), GREEN)
+    close = {"atol": 0.02, "rtol": 0}
+    unseen_hand, hip = hands_and_what_is_seen(face, bag)
+    torch.testing.assert_close(unseen_hand, RED, **close)
+    assert hip[2] > hip[0], "only hands are bare: the hip is as the nearest thing that was seen"
+    torch.testing.assert_close(hands_and_what_is_seen(bag)[0], BLUE, **close)  # no face in the photo
+    torch.testing.assert_close(hands_and_what_is_seen(face, bag, hand)[0], GREEN, **close)
+    other = (hand[0] * torch.tensor([-1.0, 1, 1]), GREEN)
+    torch.testing.assert_close(hands_and_what_is_seen(face, bag, other)[0], GREEN, **close)
 
 
 def test_normals_of_the_open_body_point_outwards():
@@ -89,7 +117,8 @@ def test_photos_of_one_place_are_together_as_opaque_as_one():
 
 def test_nobody_in_the_photo_leaves_the_template():
     template = branch(torch.rand(5, 3), torch.rand(5, 3))
-    assert complete_template(template, branch(torch.rand(4, 3), torch.rand(4, 3), torch.zeros(4))) is template
+    nobody = branch(torch.rand(4, 3), torch.rand(4, 3), torch.zeros(4))
+    assert complete_template(template, nobody, torch.zeros(55, 3)) is template
 
 
 def test_smooth_nearest_neighbour_is_its_definition():

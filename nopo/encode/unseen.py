@@ -1,0 +1,101 @@
+"""What people look like where no photo shows them, as far as that is known of people and not of surfaces.
+
+The nearest thing that was seen is a good guess for a sleeve and a bad one for a hand, whose neighbour is a pocket; for
+the back of a head, whose neighbour is the face; for a back, whose neighbour across the collar is a tie. So hands are
+like the face, the back of the head is like its top, and a back is like the flanks and shoulders at its height.
+"""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+from nopo.body.skeleton import BONES, JOINT_NAMES
+
+CHEEKS_M = ((-0.06, 0.06), (-0.08, -0.01), (-0.015, 0.10))
+"""Where skin shows in a face whatever the hair, the glasses and the beard: x, y and z from the middle of the eyes."""
+
+HEAD_M = ((-0.12, 0.12), (-0.10, 0.25), (-0.25, 0.12))
+"""Where a head is, likewise."""
+
+CROWN_SHARE = 0.2
+"""The highest part of what was seen of a head is its hair or its hat, whatever the height."""
+
+FLANKS_M = (0.08, 0.22)
+"""How far from the middle a jacket hangs before and behind alike."""
+
+BEHIND_M = 0.08
+"""From the eyes back to here a head is a face, from here on it is hair."""
+
+FEWEST = 6
+"""With fewer points than this, nobody knows."""
+
+ALIKE_M = 0.04
+"""Standard deviation of heights that look alike on a trunk."""
+
+
+def _bones(pattern: str) -> list[bool]:
+    return [bool(re.fullmatch(pattern, JOINT_NAMES[near])) for near, _ in BONES]
+
+
+_HAND = _bones(r"(left|right)_(wrist|thumb\d|index\d|middle\d|ring\d|pinky\d)")
+_HEAD = _bones(r"head|jaw|(left|right)_eye")
+_TRUNK = _bones(r"pelvis|spine\d|neck|(left|right)_collar")
+
+
+def guess_unseen(
+    texels: Tensor, bone_weights: Tensor, points: Tensor, colours: Tensor, joints: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Colours for texels that no photo shows.
+
+    Args:
+        texels: [K, 3] places on the canonical body, metres.
+        bone_weights: [K, 69] theirs.
+        points: [P, 3] canonical positions of seen points, metres.
+        colours: [P, 3] theirs.
+        joints: [55, 3] of the canonical T-pose, metres.
+
+    Returns:
+        colours [K, 3], and how far they are to be believed [K], 0 to 1.
+    """
+    joints = joints.to(points)
+    eyes = joints[[JOINT_NAMES.index("left_eye"), JOINT_NAMES.index("right_eye")]].mean(0)
+    guess, belief = torch.zeros_like(texels), texels.new_zeros(len(texels))
+    away = points - eyes
+    cheeks, head = _inside(away, CHEEKS_M), _inside(away, HEAD_M)
+    crown = head[away[head, 1].argsort(descending=True)[: round(CROWN_SHARE * len(head))]]
+    behind = (eyes[2] - BEHIND_M - texels[:, 2]).div(0.03).clamp(0, 1)
+    for like, share in (
+        (cheeks, _share(bone_weights, _HAND)),
+        (crown, _share(bone_weights, _HEAD) * behind),
+    ):
+        if len(like) >= FEWEST:
+            guess, belief = guess + share[:, None] * colours[like].median(0).values, belief + share
+    flanks, known = _flanks(texels[:, 1], points, colours, joints)
+    share = _share(bone_weights, _TRUNK) * known
+    guess, belief = guess + share[:, None] * flanks, belief + share
+    return guess / belief.clamp_min(1e-6)[:, None], belief.clamp_max(1)
+
+
+def _share(bone_weights: Tensor, bones: list[bool]) -> Tensor:
+    """How much of each point moves with these bones: [N, 69] -> [N]."""
+    return bone_weights[:, torch.tensor(bones, device=bone_weights.device)].sum(-1)
+
+
+def _inside(away: Tensor, box: tuple[tuple[float, float], ...]) -> Tensor:
+    """Indices of the points [P, 3] in a box."""
+    low, high = away.new_tensor(box).T
+    return ((away > low) & (away < high)).all(-1).nonzero()[:, 0]
+
+
+def _flanks(heights: Tensor, points: Tensor, colours: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+    """What was seen to both sides of the trunk at these heights [K]: colours [K, 3], and whether anything was [K]."""
+    hip, collar = (joints[JOINT_NAMES.index(name), 1] for name in ("left_hip", "neck"))
+    side = points[:, 0].abs()
+    chosen = (side > FLANKS_M[0]) & (side < FLANKS_M[1]) & (points[:, 1] > hip - 0.1) & (points[:, 1] < collar)
+    away = (heights[:, None] - points[chosen, 1]) / ALIKE_M  # [K, F]
+    kernel = (-0.5 * away.square()).exp()
+    total = kernel.sum(1)
+    return kernel @ colours[chosen] / total.clamp_min(1e-6)[:, None], (total / FEWEST).clamp(0, 1)

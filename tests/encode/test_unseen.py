@@ -1,0 +1,69 @@
+"""Hands like the face, the back of a head like its top, a back like the flanks."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from nopo.body.open import load_open_body
+from nopo.body.skeleton import BONES, JOINT_NAMES
+from nopo.encode.unseen import guess_unseen
+
+RED, GREEN, BLUE = torch.eye(3)
+
+
+@pytest.fixture(scope="module")
+def joints() -> Tensor:
+    return load_open_body().rest_joints()
+
+
+def bone(joint: str) -> Tensor:
+    """All weight on the first bone that starts at this joint."""
+    weights = torch.zeros(69)
+    weights[next(k for k, (near, _) in enumerate(BONES) if JOINT_NAMES[near] == joint)] = 1
+    return weights
+
+
+def cloud(x: tuple[float, float], y: tuple[float, float], z: float) -> Tensor:
+    """A grid of points 2 cm apart, facing the front."""
+    across, up = torch.arange(*x, 0.02), torch.arange(*y, 0.02)
+    grid = torch.cartesian_prod(across, up)
+    return torch.cat([grid, torch.full((len(grid), 1), z)], 1)
+
+
+def front(joints: Tensor) -> tuple[Tensor, Tensor]:
+    """A red face under green hair, a blue jacket that is open over a red shirt."""
+    parts = [
+        (cloud((-0.08, 0.08), (0.50, 0.64), 0.19), RED),
+        (cloud((-0.08, 0.08), (0.65, 0.72), 0.17), GREEN),
+        (cloud((-0.07, 0.07), (-0.1, 0.42), 0.15), RED),
+        (cloud((0.09, 0.2), (-0.1, 0.42), 0.12), BLUE),
+        (cloud((-0.2, -0.09), (-0.1, 0.42), 0.12), BLUE),
+    ]
+    return torch.cat([p for p, _ in parts]), torch.cat([c.expand(len(p), 3) for p, c in parts])
+
+
+def test_each_unseen_part_is_like_what_people_are_like(joints):
+    asked = {
+        "left_wrist": (torch.tensor([0.75, 0.39, 0.05]), RED),
+        "head": (torch.tensor([0.0, 0.6, -0.05]), GREEN),
+        "spine2": (torch.tensor([0.0, 0.2, -0.12]), BLUE),
+    }
+    texels = torch.stack([place for place, _ in asked.values()])
+    guess, belief = guess_unseen(texels, torch.stack([bone(name) for name in asked]), *front(joints), joints)
+    torch.testing.assert_close(guess, torch.stack([colour for _, colour in asked.values()]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(belief, torch.ones(3))
+
+
+def test_nothing_is_guessed_of_faces_feet_and_sleeves(joints):
+    names = ("head", "left_ankle", "left_elbow")
+    texels = torch.tensor([[0.0, 0.6, 0.18], [0.1, -0.9, 0.1], [0.5, 0.39, 0.05]])
+    _, belief = guess_unseen(texels, torch.stack([bone(name) for name in names]), *front(joints), joints)
+    assert torch.equal(belief, torch.zeros(3))
+
+
+def test_without_a_face_or_a_trunk_nothing_is_known(joints):
+    points, colours = cloud((-0.1, 0.1), (-0.9, -0.6), 0.1), BLUE
+    texels = torch.tensor([[0.75, 0.39, 0.05], [0.0, 0.2, -0.12]])
+    weights = torch.stack([bone("left_wrist"), bone("spine2")])
+    _, belief = guess_unseen(texels, weights, points, colours.expand(len(points), 3), joints)
+    assert float(belief.max()) < 1e-3
