@@ -284,17 +284,19 @@ def _step(
     told = _told(batch, recipe, run.seen)
     shares = _shares(batch, network.config, learners)
 
+    parameters = list(network.parameters())
+
     def learn(share: list[Group]) -> tuple[list[Tensor], dict[str, float]]:
         """Sums over the share's people of gradients and figures."""
-        sums: list[Tensor] = []
+        totals: list[Tensor] = []
         figures: dict[str, float] = {}
         for group in share:
             seen, known, people = _looked_at(batch, group), told[group.people], len(group.people)
-            parts, measured = _gradients(network, seen, template, known, recipe, device, precision)
-            weighted = [people * part for part in parts]
-            sums = [x + y for x, y in zip(sums, weighted, strict=True)] if sums else weighted
+            total, measured = _total(network, seen, template, known, recipe, device, precision)
+            totals.append(people * total)
             figures = {name: figures.get(name, 0.0) + people * value for name, value in measured.items()}
-        return sums, figures
+        # One pass for all groups: each pass of its own would write and add all gradients once more.
+        return list(torch.autograd.grad(torch.stack(totals).sum(), parameters, materialize_grads=True)), figures
 
     if len(shares) == 1:
         results = [learn(shares[0])]
@@ -302,7 +304,7 @@ def _step(
         with ThreadPoolExecutor(len(shares), "nopo-learner") as pool:
             results = list(pool.map(learn, shares))
     optimizer.zero_grad(set_to_none=True)
-    for parameter, *parts in zip(network.parameters(), *(grads for grads, _ in results), strict=True):
+    for parameter, *parts in zip(parameters, *(grads for grads, _ in results), strict=True):
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
@@ -348,23 +350,21 @@ def _looked_at(batch: Batch, group: Group) -> Batch:
     return some if group.width == batch.masks.shape[-1] else some.columns_in(group.starts, group.width)
 
 
-def _gradients(
+def _total(
     network: Network, batch: Batch, template: Template, told: Tensor, recipe: Recipe, device: str, precision: str
-) -> tuple[list[Tensor], dict[str, float]]:
-    """Of every parameter, and the figures to report."""
-    parameters = list(network.parameters())
+) -> tuple[Tensor, dict[str, float]]:
+    """What is to be minimised, the mean over some people, and the figures to report."""
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
         prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
     terms = losses(prediction, batch, recipe.loss)
     total = torch.stack(list(terms.values())).sum()
-    gradients = torch.autograd.grad(total, parameters, materialize_grads=True)
     with torch.no_grad():
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
         figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
         if prediction.facing is not None:
             figures["facing_error"] = float((prediction.facing - batch.facing).square().sum(-1).mean())
-    return list(gradients), figures | {name: float(term.detach()) for name, term in terms.items()}
+    return total, figures | {name: float(term.detach()) for name, term in terms.items()}
 
 
 def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:

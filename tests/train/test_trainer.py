@@ -104,6 +104,7 @@ def test_tensor_cores_are_refused_on_the_cpu(tmp_path):
 
 
 def test_a_processor_without_half_precision_says_so(monkeypatch, caplog):
+    caplog.set_level(logging.WARNING, logger="nopo")
     for capability, warned in (("AVX2", True), ("AVX512", False)):
         caplog.clear()
         monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda capability=capability: capability)
