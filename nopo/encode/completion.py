@@ -72,11 +72,11 @@ def complete_template(template: Branch, image: Branch, joints: Tensor) -> Branch
     guess, belief = guess_unseen(
         template.means[texels], template.bone_logits[texels].softmax(-1), seen[0], seen[1], joints
     )
-    colours = torch.lerp(colours, guess, (belief * (1 - _nearness(either, UNSEEN)))[:, None])
+    colours = torch.lerp(colours, guess, (belief * (1 - nearness(either, UNSEEN)))[:, None])
     sh, means = template.sh.clone(), template.means.clone()
     sh[texels, 0] = colours
     outwards = map_normals(template.means.view(*template.grid, 3)).flatten(0, 2)[texels]
-    means[texels] -= LINING_M * _nearness(distances, COVERED)[:, None] * outwards
+    means[texels] -= LINING_M * nearness(distances, COVERED)[:, None] * outwards
     return replace(template, sh=sh, means=means)
 
 
@@ -111,13 +111,13 @@ def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tu
         nearest point or mirror image of one.
     """
     here, distance = _average_nearby(texels, points, colours, weights)
-    share = _nearness(distance, REACH)  # [K]
+    share = nearness(distance, REACH)  # [K]
     result = here.clone()
     unseen = (share < 1).nonzero().squeeze(1)
     mirrored = texels[unseen] * texels.new_tensor([-1.0, 1.0, 1.0])
     there, mirrored_distance = _average_nearby(mirrored, points, colours, weights)
     # Beyond the reach of both sides the nearer one wins, softly.
-    mirrored_share = _nearness(mirrored_distance, REACH)
+    mirrored_share = nearness(mirrored_distance, REACH)
     advantage = (distance[unseen] - mirrored_distance) / REACH[1]
     mirrored_share = torch.maximum(mirrored_share, (4 * advantage).sigmoid())[:, None]
     elsewhere = mirrored_share * there + (1 - mirrored_share) * here[unseen]
@@ -168,6 +168,6 @@ def _average_nearby(queries: Tensor, points: Tensor, colours: Tensor, weights: T
     return torch.cat(results), torch.cat(distances)
 
 
-def _nearness(distance: Tensor, bounds: tuple[float, float]) -> Tensor:
+def nearness(distance: Tensor, bounds: tuple[float, float]) -> Tensor:
     """1 up to the first bound, 0 from the second on, linear between."""
     return ((bounds[1] - distance) / (bounds[1] - bounds[0])).clamp(0, 1)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
+from nopo.encode.completion import nearness
 from nopo.encode.prediction import MASK_THRESHOLD, Branch
 
 LIMBS = ("trunk", "left arm", "right arm", "left leg", "right leg")
@@ -63,16 +64,16 @@ def settle(template: Branch, image: Branch) -> Branch:
             distances[number], index = nearest_points(means, places[own])
             nearest[number] = own[index]
     first, limb = distances.min(0)  # [K]
-    off = _rise(first, ON_SURFACE_M)[:, None]
+    on = nearness(first, ON_SURFACE_M)[:, None]
     said, surface = image.bone_logits[chosen].softmax(-1), surface_weights[nearest.gather(0, limb[None])[0]]
     logits = image.bone_logits.clone()
-    logits[chosen] = (off * said + (1 - off) * surface).clamp_min(1e-6).log()
+    logits[chosen] = ((1 - on) * said + on * surface).clamp_min(1e-6).log()
     opacities = image.opacities
     if image.uncertainty is not None:
         second = distances.scatter(0, limb[None], torch.inf).amin(0)
-        between = _rise(first, OFF_SURFACE_M) * (1 - _rise(second - first, BETWEEN_M))
+        between = (1 - nearness(first, OFF_SURFACE_M)) * nearness(second - first, BETWEEN_M)
         opacities = opacities.clone()
-        opacities[chosen] *= 1 - between * _rise(image.uncertainty[chosen].exp(), SURE_M)
+        opacities[chosen] *= 1 - between * (1 - nearness(image.uncertainty[chosen].exp(), SURE_M))
     return replace(image, bone_logits=logits, opacities=opacities)
 
 
@@ -89,8 +90,3 @@ def nearest_points(queries: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
     distance, index = cKDTree(points.detach().cpu().numpy()).query(queries.detach().cpu().numpy())
     return torch.from_numpy(distance).to(queries), torch.from_numpy(index).to(queries.device)
-
-
-def _rise(x: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """0 up to the first bound, 1 from the second on, linear between."""
-    return ((x - bounds[0]) / (bounds[1] - bounds[0])).clamp(0, 1)

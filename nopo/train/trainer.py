@@ -17,11 +17,11 @@ from torch import Tensor
 from nopo.body.open import load_open_body
 from nopo.body.template import Template
 from nopo.encode.checkpoint import load_network, read_metadata, save_network
-from nopo.encode.config import PATCH, ModelConfig
+from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
-from nopo.encode.window import window_columns
 from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
+from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
@@ -282,7 +282,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(run.step) * run.pace
     told = _told(batch, recipe, run.seen)
-    shares = _shares(batch, network.config, learners)
+    shares = share_out(batch, network.config, learners)
 
     parameters = list(network.parameters())
 
@@ -291,7 +291,7 @@ def _step(
         totals: list[Tensor] = []
         figures: dict[str, float] = {}
         for group in share:
-            seen, known, people = _looked_at(batch, group), told[group.people], len(group.people)
+            seen, known, people = group.look_at(batch), told[group.people], len(group.people)
             total, measured = _total(network, seen, template, known, recipe, device, precision)
             totals.append(people * total)
             figures = {name: figures.get(name, 0.0) + people * value for name, value in measured.items()}
@@ -314,40 +314,6 @@ def _step(
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
     return {name: sum(figures[name] for _, figures in results) / len(told) for name in results[0][1]}
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """People whose photos are looked at through windows of one width: their numbers, and first columns [n, V]."""
-
-    people: list[int]
-    starts: Tensor
-    width: int
-
-
-def _shares(batch: Batch, config: ModelConfig, learners: int) -> list[list[Group]]:
-    """Who learns from whom: for every learner groups of about equal work, the same for the same batch."""
-    people, full = list(range(len(batch.people))), batch.masks.shape[-1]
-    if not config.windowed:
-        starts = torch.zeros(batch.masks.shape[:2], dtype=torch.int64)
-        return [[Group(share, starts[share], full)] for k in range(learners) if (share := people[k::learners])]
-    windows = [window_columns(batch.masks[one], PATCH) for one in people]
-    shares: list[list[Group]] = [[] for _ in range(learners)]
-    work = [0] * learners
-    for width in sorted({width for _, width in windows}, reverse=True):
-        alike = [one for one in people if windows[one][1] == width]
-        order = sorted(range(learners), key=work.__getitem__)  # the least busy first: it gets the odd one
-        for k, learner in enumerate(order):
-            mine = alike[k::learners]
-            if mine:
-                shares[learner].append(Group(mine, torch.stack([windows[one][0] for one in mine]), width))
-                work[learner] += width * len(mine)
-    return [share for share in shares if share]
-
-
-def _looked_at(batch: Batch, group: Group) -> Batch:
-    some = batch.people_in(group.people)
-    return some if group.width == batch.masks.shape[-1] else some.columns_in(group.starts, group.width)
 
 
 def _total(

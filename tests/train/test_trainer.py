@@ -11,6 +11,7 @@ from nopo.encode.checkpoint import load_network
 from nopo.encode.config import ModelConfig
 from nopo.errors import TrainingError
 from nopo.train import trainer
+from nopo.train.groups import share_out
 from nopo.train.recipe import Recipe, Stage
 from nopo.train.state import load_state, read_history, save_state
 from nopo.train.trainer import train_open
@@ -159,10 +160,10 @@ def test_people_in_windows_of_one_width_are_learned_from_together():
     batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
     many = [batch, trainer.next_batch(RECIPE, 100, CONFIG.template_size, "cpu")]
     for batch in many:
-        shares = trainer._shares(batch, CONFIG, learners=2)
+        shares = share_out(batch, CONFIG, learners=2)
         assert sorted(one for share in shares for group in share for one in group.people) == [*range(len(batch.people))]
         for group in (group for share in shares for group in share):
-            seen = trainer._looked_at(batch, group)
+            seen = group.look_at(batch)
             assert seen.masks.shape[-1] == group.width == seen.canonical.shape[-1] == seen.bone_index.shape[-2]
             for one, k in zip(group.people, range(len(group.people)), strict=True):
                 assert seen.valid[k].sum() == batch.valid[one].sum(), "nobody is cut off"
