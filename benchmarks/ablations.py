@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from nopo.avatar import Avatar
 from nopo.encode.activations import tangent_covars
-from nopo.encode.bridges import fade_bridges
 from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.detail import shrink
 from nopo.encode.network import Network
@@ -67,6 +69,17 @@ def knowing_body(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Pred
     return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
+@contextmanager
+def _configured(network: Network, **changes: Any) -> Iterator[None]:
+    """The network with other settings for a while."""
+    config = network.config
+    network.config = replace(config, **changes)
+    try:
+        yield
+    finally:
+        network.config = config
+
+
 def _completed(prediction: Prediction) -> Branch:
     assert prediction.template_joints is not None
     return complete_template(prediction.template, prediction.image, prediction.template_joints)
@@ -104,21 +117,16 @@ def coarse(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction
     """One Gaussian a pixel of what the network saw, not of the photo."""
     batch, detail = subject.photos, pipeline.network.config.detail
     images, masks = shrink(batch.images[0, :count], batch.masks[0, :count], detail)
-    seen = pipeline.network.forward_batch(images[None], masks[None], pipeline.template)[0]
-    seen = replace(seen, image=fade_bridges(seen.image))
+    with _configured(pipeline.network, detail=1):
+        seen = pipeline.network(images, masks, pipeline.template)
     avatar = in_own_proportions(seen.avatar(), seen.rest_joints)
     return predict(pipeline, subject, count)[0], avatar  # the truth of the pixels is as fine as the photo
 
 
 def unfaded(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
     """Gaussians that lie between two surfaces stay."""
-    network: Network = pipeline.network
-    config = network.config
-    network.config = replace(config, fade_bridges=False)
-    try:
+    with _configured(pipeline.network, fade_bridges=False):
         return predict(pipeline, subject, count)
-    finally:
-        network.config = config
 
 
 def told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:

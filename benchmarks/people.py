@@ -64,9 +64,7 @@ def _run(options: argparse.Namespace, size: int) -> float:
     clock = time.thread_time if options.device == "cpu" else time.perf_counter
     generator = torch.Generator().manual_seed(1)
     start = clock()
-    make_batch(
-        generator, options.people, options.views, size, device=options.device, supersample=options.supersample
-    )
+    make_batch(generator, options.people, options.views, size, device=options.device, supersample=options.supersample)
     if options.device == "cuda":
         torch.cuda.synchronize()
     return clock() - start

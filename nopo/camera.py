@@ -143,7 +143,5 @@ def framing_orbit(
     margin: float = 1.12,
 ) -> Camera:
     """An orbiting camera that sees all `points` (N, 3), as far away as a whole turn at this elevation needs."""
-    center, distance = framing_distance(
-        points, ALL_AROUND, elevation_deg, fov_deg=fov_deg, size=size, margin=margin
-    )
+    center, distance = framing_distance(points, ALL_AROUND, elevation_deg, fov_deg=fov_deg, size=size, margin=margin)
     return orbit(center, distance, azimuth_deg, elevation_deg, fov_deg=fov_deg, size=size)

@@ -159,9 +159,7 @@ def _reach(avatar: Avatar, motion: Motion, framing: Framing, goes_along: bool) -
     return torch.cat(points)
 
 
-def _drawn(
-    gaussians: Gaussians, camera: Camera, background: Sequence[float] | None, threads: int | None = 1
-) -> Tensor:
+def _drawn(gaussians: Gaussians, camera: Camera, background: Sequence[float] | None, threads: int | None = 1) -> Tensor:
     """A picture (H, W, 3 or 4) uint8, on the Gaussians' device."""
     drawn = render(gaussians, camera, background, threads=threads)
     picture = drawn.rgb[0]  # [H, W, 3]

@@ -23,6 +23,7 @@ class Features:
         skips: the U-Net's maps at 1/2, 1/4 and 1/8, each [B·V, C, h, w]; empty without one.
         facing: the direction that each person seems to face, [B·V, 2] (see `Facing`), if the config asks for it.
         head: log odds of where the head is, [B·V, H/8, W/8], if it does.
+        known: the directions that the layers went by, [B·V, 2], told or found; without gradients.
     """
 
     template: list[Tensor]
@@ -30,6 +31,7 @@ class Features:
     skips: list[Tensor]
     facing: Tensor | None = None
     head: Tensor | None = None
+    known: Tensor | None = None
 
 
 class Patchify(nn.Module):
@@ -108,7 +110,7 @@ class Backbone(nn.Module):
             images_.append(image)
         templates[-1], images_[-1] = self.decoder_norm(template), self.decoder_norm(image)
         hooks = self.config.hooks
-        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], skips, facing, head)
+        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], skips, facing, head, known)
 
 
 def _all_views(memory: Tensor, views: int) -> Tensor:

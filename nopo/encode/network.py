@@ -23,6 +23,7 @@ from nopo.encode.bridges import fade_bridges
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
+from nopo.encode.landmarks import find_landmarks
 from nopo.encode.prediction import Branch, Prediction
 from nopo.encode.shape import ShapeHead, cells_of
 from nopo.encode.unet import UNetHeads
@@ -163,19 +164,29 @@ class Network(nn.Module):
         if self.config.mask_input:
             inputs = torch.cat([inputs, masks[:, :, None] * 2 - 1], 2)
         features = self.backbone(inputs, None if told_facing is None else told_facing.flatten(0, 1))
-        found = (features.facing, features.head)
-        facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in found)
-        joints = rest = None
+        of_photos = (features.facing, features.head)
+        facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in of_photos)
+        image_branch = self._image_branch(features, inputs, images, masks, render)
+        joints = rest = found = None
         if self.shape is not None:
             joints = self.shape.template_joints
             ends = (features.image[0], features.image[-1])
             cells = cells_of(ends, features.skips[-1], images.shape[1])
-            rest, offsets = self.shape(features.template[-1], cells)
+            found = self._landmarks(image_branch, masks, features)
+            rest, offsets = self.shape(found, features.template[-1], cells)
             template_branch = self._shaped(offsets, template, render)
         else:
             template_branch = self._drawn(features, template, render)
-        image_branch = self._image_branch(features, inputs, images, masks, render)
-        return Prediction(self.config, template_branch, image_branch, joints, rest, facing, head)
+        return Prediction(self.config, template_branch, image_branch, joints, rest, facing, head, found)
+
+    def _landmarks(self, image: Branch, masks: Tensor, features: Features) -> Tensor:
+        """What the photos' Gaussians say of where the body is in each photo: [B, V, SIZE]; nothing learns from it."""
+        assert self.shape is not None and features.known is not None
+        views = masks.shape[:2]
+        means, opacities = (x.unflatten(1, masks.shape[1:]).flatten(0, 1) for x in (image.means, image.opacities))
+        with torch.autocast(masks.device.type, enabled=False):
+            found = find_landmarks(means, opacities, masks.flatten(0, 1), features.known, self.shape.places)
+        return found.unflatten(0, views)
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
         b, v, c, height, width = images.shape

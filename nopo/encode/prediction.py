@@ -65,6 +65,7 @@ class Prediction:
         rest_joints: (55, 3) predicted joints of the subject's own T-pose, metres, if the network predicts them.
         facing: (V, 2) direction that the person seems to face in each photo, if the network predicts it (see `Facing`).
         head: (V, H/8, W/8) log odds of where the head is in each photo, if it does.
+        landmarks: (V, SIZE) what proportions are read off (see `landmarks`), if it does.
     """
 
     config: ModelConfig
@@ -74,12 +75,14 @@ class Prediction:
     rest_joints: Tensor | None = None
     facing: Tensor | None = None
     head: Tensor | None = None
+    landmarks: Tensor | None = None
 
     def __getitem__(self, index: int) -> Prediction:
         """One person of a batch."""
-        extras = (None if x is None else x[index] for x in (self.rest_joints, self.facing, self.head))
+        extras = (self.rest_joints, self.facing, self.head, self.landmarks)
+        own = (None if x is None else x[index] for x in extras)
         template, image = (branch.map(lambda tensor: tensor[index]) for branch in (self.template, self.image))
-        return Prediction(self.config, template, image, self.template_joints, *extras)
+        return Prediction(self.config, template, image, self.template_joints, *own)
 
     def avatar(self, template_joints: Tensor | None = None, *, complete: bool | None = None) -> Avatar:
         """Keep what is foreground: the template's Gaussians, then each photo's, row-major.

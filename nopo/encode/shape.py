@@ -1,12 +1,13 @@
-"""The subject's body, dressed: joints and a surface, from what all tokens of all photos saw.
+"""The subject's body, dressed: joints and a surface, from where the body's places lie in the photos.
 
 The original's template stream draws its surface with dense heads, texel by texel. Photos say little of the surface that
 they do not show but how stout, how tall, how wide the skirt: a few numbers for the whole body. So here they are asked
-for outright, as coefficients of the principal components of people's surfaces. Our own addition.
+for outright, as coefficients of the principal components of people's joints and surfaces. Our own addition.
 
-What tells most is not lengths, which poses hide, but whether this is a man or a woman, a child or somebody old
-(docs/OPEN_MODEL.md): hair, face, the cut of the clothes, each in a few cells of the picture. So the cells are not
-averaged; each of some questions looks for its answer where it likes.
+Two things tell them. Lengths and widths, as far as poses let them be seen: a small network reads them off each photo's
+landmarks (see `landmarks`), and says how far it trusts the photo. And whether this is a man or a woman, a child or
+somebody old: hair, face, the cut of the clothes, each in a few cells of the picture. So the cells are not averaged;
+each of some questions looks for its answer where it likes.
 """
 
 from __future__ import annotations
@@ -18,9 +19,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nopo.body.skeleton import NUM_BONES, NUM_JOINTS
+from nopo.encode import landmarks
 
 HIDDEN = 256
 QUESTIONS = 8
+JOINT_COMPONENTS = 16
+"""What is left of the joints' variety beyond these is below a millimetre."""
+
+
+class LandmarkReader(nn.Module):
+    """What V photos' landmarks say of one body."""
+
+    def __init__(self, out: int) -> None:
+        super().__init__()
+        self.look = nn.Linear(landmarks.SIZE, HIDDEN)
+        self.think = nn.Linear(HIDDEN, HIDDEN // 2)
+        self.trust = nn.Linear(HIDDEN // 2, 1, bias=False)
+        self.say = nn.Linear(HIDDEN // 2, out)
+
+    def forward(self, found: Tensor) -> Tensor:
+        """[B, V, SIZE] -> [B, out]: photos that show more count more."""
+        thought = F.gelu(self.think(F.gelu(self.look(found))))
+        return self.say((self.trust(thought).softmax(1) * thought).sum(1))
 
 
 class ShapeHead(nn.Module):
@@ -28,15 +48,22 @@ class ShapeHead(nn.Module):
 
     Attributes:
         template_joints: [55, 3] metres, of the body that the template was made from.
+        joint_mean: [55, 3] metres, what the average person adds to these.
+        joint_basis: [JOINT_COMPONENTS, 55, 3] metres, principal components of what else people add, each one standard
+            deviation long.
         mean: [S·S, 3] metres, what the average surface adds to the template's positions.
-        basis: [K, S·S, 3] metres, principal components of what else people add, each one standard deviation long.
+        basis: [K, S·S, 3] metres, principal components of what else people add, likewise.
         bone_weights: [S·S, 69] of the texels.
+        places: [COUNT, 3] metres, the landmarks on the template.
     """
 
     template_joints: Tensor
+    joint_mean: Tensor
+    joint_basis: Tensor
     mean: Tensor
     basis: Tensor
     bone_weights: Tensor
+    places: Tensor
 
     def __init__(self, channels: int, width: int, components: int, template_size: int) -> None:
         """Sizes.
@@ -48,25 +75,32 @@ class ShapeHead(nn.Module):
             template_size: S.
         """
         super().__init__()
+        coefficients = JOINT_COMPONENTS + components
+        self.reader = LandmarkReader(coefficients)
         self.gather = nn.Linear(channels, HIDDEN)
         self.ask = nn.Linear(HIDDEN, QUESTIONS)
         self.weigh = nn.Linear(QUESTIONS * HIDDEN + width, HIDDEN)
-        self.say = nn.Linear(HIDDEN, NUM_JOINTS * 3 + components)
+        self.add = nn.Linear(HIDDEN, coefficients)
         texels = template_size**2
         self.register_buffer("template_joints", torch.zeros(NUM_JOINTS, 3))
+        self.register_buffer("joint_mean", torch.zeros(NUM_JOINTS, 3))
+        self.register_buffer("joint_basis", torch.zeros(JOINT_COMPONENTS, NUM_JOINTS, 3))
         self.register_buffer("mean", torch.zeros(texels, 3))
         self.register_buffer("basis", torch.zeros(components, texels, 3))
         self.register_buffer("bone_weights", torch.zeros(texels, NUM_BONES))
+        self.register_buffer("places", torch.zeros(landmarks.COUNT, 3))
 
     def start(self) -> None:
         """Begin with everybody average."""
-        nn.init.zeros_(self.say.weight)
-        nn.init.zeros_(self.say.bias)
+        for layer in (self.reader.say, self.add):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
-    def forward(self, template: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Template tokens and photos' cells -> joints and a surface.
+    def forward(self, found: Tensor, template: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Landmarks, template tokens and photos' cells -> joints and a surface.
 
         Args:
+            found: [B, V, SIZE], see `landmarks.find_landmarks`.
             template: [B, m, width].
             cells: [B, V·n, channels], see `cells_of`.
 
@@ -76,12 +110,16 @@ class ShapeHead(nn.Module):
         seen = F.gelu(self.gather(cells))
         asked = self.ask(seen)
         with torch.autocast(cells.device.type, enabled=False):
-            asked, seen, template = (x.to(self.say.weight.dtype) for x in (asked, seen, template))
+            asked, seen, template, found = (x.to(self.add.weight.dtype) for x in (asked, seen, template, found))
             answers = asked.softmax(1).mT @ seen  # [B, QUESTIONS, HIDDEN]
-            said = self.say(F.gelu(self.weigh(torch.cat([answers.flatten(1), template.mean(1)], -1))))
-            joints, coefficients = said.split([NUM_JOINTS * 3, len(self.basis)], -1)
-            offsets = self.mean + torch.einsum("bk,kxc->bxc", coefficients, self.basis)
-        return self.template_joints + joints.unflatten(-1, (NUM_JOINTS, 3)), offsets
+            weighed = F.gelu(self.weigh(torch.cat([answers.flatten(1), template.mean(1)], -1)))
+            return self.body(self.reader(found) + self.add(weighed))
+
+    def body(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
+        """Coefficients [B, JOINT_COMPONENTS + K], standard deviations -> joints and offsets, see `forward`."""
+        of_joints, of_surface = coefficients.split([len(self.joint_basis), len(self.basis)], -1)
+        joints = self.template_joints + self.joint_mean + torch.einsum("bk,kjc->bjc", of_joints, self.joint_basis)
+        return joints, self.mean + torch.einsum("bk,kxc->bxc", of_surface, self.basis)
 
 
 def cells_of(tokens: Sequence[Tensor], eighth: Tensor, views: int) -> Tensor:

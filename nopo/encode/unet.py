@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nopo.encode.attention import NORM_EPS
 from nopo.encode.config import ModelConfig
 from nopo.encode.dpt import Pointwise, Readout
 
@@ -77,13 +78,17 @@ class UNetEncoder(nn.Module):
         self.to_quarter = Down(half, quarter, 1)
         self.to_eighth = Down(quarter, eighth, 2)
         self.to_sixteenth = Down(eighth, config.encoder_width, 2)
+        self.norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
 
     def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Photos with their `bearings` [N, C + 6, H, W] -> tokens [N, h·w, width] and maps at 1/2, 1/4 and 1/8."""
         half = self.to_half(images)
         quarter = self.to_quarter(half)
         eighth = self.to_eighth(quarter)
-        return self.to_sixteenth(eighth).flatten(2).transpose(1, 2), [half, quarter, eighth]
+        tokens = self.to_sixteenth(eighth).flatten(2).transpose(1, 2)
+        # Blocks without norms let values grow without end, and the transformer adds to what it is given: it has to be
+        # given values of its own size. Without this it had no say at all (docs/OPEN_MODEL.md).
+        return self.norm(tokens), [half, quarter, eighth]
 
 
 def bearings(masks: Tensor, direction: Tensor) -> Tensor:

@@ -1,8 +1,10 @@
 """What people look like where no photo shows them, as far as that is known of people and not of surfaces.
 
 The nearest thing that was seen is a good guess for a sleeve and a bad one for a hand, whose neighbour is a pocket; for
-the back of a head, whose neighbour is the face; for a back, whose neighbour across the collar is a tie. So hands are
-like the face, the back of the head is like its top, and a back is like the flanks and shoulders at its height.
+the back of a head, whose neighbour is the face; for a back, whose neighbour across the collar is a tie; for the legs of
+a half body, whose neighbour is whatever the photo ends with. So hands are like the face, the back of the head is like
+its top, a back is like the flanks and shoulders at its height, and below a half body there are trousers and shoes: the
+trousers of a dark suit, or jeans.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
+from nopo.encode.activations import SH_DC
 
 CHEEKS_M = ((-0.06, 0.06), (-0.08, -0.01), (-0.015, 0.10))
 """Where skin shows in a face whatever the hair, the glasses and the beard: x, y and z from the middle of the eyes."""
@@ -20,14 +23,28 @@ CHEEKS_M = ((-0.06, 0.06), (-0.08, -0.01), (-0.015, 0.10))
 HEAD_M = ((-0.12, 0.12), (-0.10, 0.25), (-0.25, 0.12))
 """Where a head is, likewise."""
 
-CROWN_SHARE = 0.2
-"""The highest part of what was seen of a head is its hair or its hat, whatever the height."""
+CROWN_SHARE, HAIR_SHARE = 0.4, 0.5
+"""Of the highest part of what was seen of a head, what is least like the cheeks is its hair or its hat. Measured on 60
+synthetic people from the front: half of the backs of heads are off by less than 0.06 in sRGB, 0.08 if the highest fifth
+is taken for hair."""
 
 FLANKS_M = (0.08, 0.22)
 """How far from the middle a jacket hangs before and behind alike."""
 
 BEHIND_M = 0.08
 """From the eyes back to here a head is a face, from here on it is hair."""
+
+TROUSERS, SHOES = (0.17, 0.20, 0.28), (0.12, 0.10, 0.09)
+"""What half bodies wear below, sRGB."""
+
+DARK = (0.25, 0.4)
+"""Up to the first mean of sRGB a jacket is a suit's, and the trousers are like it; from the second on they are not."""
+
+LEGS_M = 0.12
+"""So far below the hips there are legs, or a skirt."""
+
+FEWEST_OF_LEGS = 40
+"""With fewer points there, no legs were seen: some always stray."""
 
 FEWEST = 6
 """With fewer points than this, nobody knows."""
@@ -42,6 +59,8 @@ def _bones(pattern: str) -> list[bool]:
 
 _HAND = _bones(r"(left|right)_(wrist|thumb\d|index\d|middle\d|ring\d|pinky\d)")
 _HEAD = _bones(r"head|jaw|(left|right)_eye")
+_LEG = _bones(r"(left|right)_(hip|knee)")
+_FOOT = _bones(r"(left|right)_(ankle|foot)")
 _TRUNK = _bones(r"pelvis|spine\d|neck|(left|right)_collar")
 
 
@@ -54,7 +73,7 @@ def guess_unseen(
         texels: [K, 3] places on the canonical body, metres.
         bone_weights: [K, 69] theirs.
         points: [P, 3] canonical positions of seen points, metres.
-        colours: [P, 3] theirs.
+        colours: [P, 3] theirs, constant spherical harmonics.
         joints: [55, 3] of the canonical T-pose, metres.
 
     Returns:
@@ -65,17 +84,21 @@ def guess_unseen(
     guess, belief = torch.zeros_like(texels), texels.new_zeros(len(texels))
     away = points - eyes
     cheeks, head = _inside(away, CHEEKS_M), _inside(away, HEAD_M)
-    crown = head[away[head, 1].argsort(descending=True)[: round(CROWN_SHARE * len(head))]]
+    hair = _hair(head[away[head, 1].argsort(descending=True)[: round(CROWN_SHARE * len(head))]], cheeks, colours)
     behind = (eyes[2] - BEHIND_M - texels[:, 2]).div(0.03).clamp(0, 1)
     for like, share in (
         (cheeks, _share(bone_weights, _HAND)),
-        (crown, _share(bone_weights, _HEAD) * behind),
+        (hair, _share(bone_weights, _HEAD) * behind),
     ):
         if len(like) >= FEWEST:
             guess, belief = guess + share[:, None] * colours[like].median(0).values, belief + share
     flanks, known = _flanks(texels[:, 1], points, colours, joints)
     share = _share(bone_weights, _TRUNK) * known
     guess, belief = guess + share[:, None] * flanks, belief + share
+    if not _legs_seen(points, joints):
+        for bones, colour in ((_LEG, _trousers(points, colours, joints)), (_FOOT, _code(colours, SHOES))):
+            share = _share(bone_weights, bones)
+            guess, belief = guess + share[:, None] * colour, belief + share
     return guess / belief.clamp_min(1e-6)[:, None], belief.clamp_max(1)
 
 
@@ -90,11 +113,44 @@ def _inside(away: Tensor, box: tuple[tuple[float, float], ...]) -> Tensor:
     return ((away > low) & (away < high)).all(-1).nonzero()[:, 0]
 
 
-def _flanks(heights: Tensor, points: Tensor, colours: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
-    """What was seen to both sides of the trunk at these heights [K]: colours [K, 3], and whether anything was [K]."""
+def _hair(crown: Tensor, cheeks: Tensor, colours: Tensor) -> Tensor:
+    """Those of the points with indices `crown` that look least like the points `cheeks`."""
+    if len(cheeks) < FEWEST:
+        return crown
+    unlike = (colours[crown] - colours[cheeks].median(0).values).norm(dim=1)
+    return crown[unlike.argsort(descending=True)[: max(FEWEST, round(HAIR_SHARE * len(crown)))]]
+
+
+def _code(like: Tensor, srgb: tuple[float, float, float]) -> Tensor:
+    """A colour as a constant spherical harmonic."""
+    return (like.new_tensor(srgb) - 0.5) / SH_DC
+
+
+def _legs_seen(points: Tensor, joints: Tensor) -> bool:
+    below = points[:, 1] < joints[JOINT_NAMES.index("left_hip"), 1] - LEGS_M
+    return int(below.sum()) >= FEWEST_OF_LEGS
+
+
+def _trousers(points: Tensor, colours: Tensor, joints: Tensor) -> Tensor:
+    """What goes with the jacket, [3]."""
+    jeans, jacket = _code(colours, TROUSERS), colours[_on_flanks(points, joints)]
+    if len(jacket) < FEWEST:
+        return jeans
+    colour = jacket.median(0).values
+    brightness = float(0.5 + SH_DC * colour.mean())
+    return torch.lerp(colour, jeans, min(1.0, max(0.0, (brightness - DARK[0]) / (DARK[1] - DARK[0]))))
+
+
+def _on_flanks(points: Tensor, joints: Tensor) -> Tensor:
+    """Which points [P, 3] lie to both sides of the trunk: [P] bool."""
     hip, collar = (joints[JOINT_NAMES.index(name), 1] for name in ("left_hip", "neck"))
     side = points[:, 0].abs()
-    chosen = (side > FLANKS_M[0]) & (side < FLANKS_M[1]) & (points[:, 1] > hip - 0.1) & (points[:, 1] < collar)
+    return (side > FLANKS_M[0]) & (side < FLANKS_M[1]) & (points[:, 1] > hip - 0.1) & (points[:, 1] < collar)
+
+
+def _flanks(heights: Tensor, points: Tensor, colours: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
+    """What was seen to both sides of the trunk at these heights [K]: colours [K, 3], and whether anything was [K]."""
+    chosen = _on_flanks(points, joints)
     away = (heights[:, None] - points[chosen, 1]) / ALIKE_M  # [K, F]
     kernel = (-0.5 * away.square()).exp()
     total = kernel.sum(1)

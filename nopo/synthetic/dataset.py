@@ -229,7 +229,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     swatches = uv_atlas(wishes.uv_size, str(device)).swatches
     exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights, swatches)
     premultiplied, coverage = develop(exposure)
-    window = _windows(framings, size).to(device)  # [V, H, W]
+    window = torch.stack([framing.shown() for framing in framings]).to(device)  # [V, H, W]
     masks, images = [], []
     for v, camera in enumerate(cameras):
         faulty = dice.chance(wishes.difficulty)
@@ -302,18 +302,6 @@ def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Fr
     yaw = dice.uniform(-math.pi / 4, math.pi / 4) if ahead else dice.uniform(-math.pi, math.pi)
     truncated = dice.chance(TRUNCATED_SHARE * wishes.difficulty) if wishes.truncated is None else wishes.truncated
     return sample_framing(dice, points, wishes.size, yaw, truncated)
-
-
-def _windows(framings: list[Framing], size: int) -> Tensor:
-    """[M, H, W] 1 inside each photo, 0 where the frame reaches beyond it."""
-    center = torch.arange(size) + 0.5
-    out = []
-    for framing in framings:
-        left, top, right, bottom = framing.window
-        columns = ((center > left) & (center < right)).float()
-        rows = ((center > top) & (center < bottom)).float()
-        out.append(rows[:, None] * columns)
-    return torch.stack(out)
 
 
 def _truth(person: Person, exposure: Exposure, mask: Tensor, window: Tensor) -> dict[str, Tensor]:

@@ -31,6 +31,12 @@ class Framing:
     camera: Camera
     window: tuple[float, float, float, float]
 
+    def shown(self) -> Tensor:
+        """[H, W] 1 inside the photo, 0 where the frame reaches beyond it."""
+        left, top, right, bottom = self.window
+        column, row = torch.arange(self.camera.width) + 0.5, torch.arange(self.camera.height) + 0.5
+        return (((row > top) & (row < bottom))[:, None] & (column > left) & (column < right)).float()
+
 
 def sample_framing(dice: Dice, points: Tensor, size: int, yaw: float, truncated: bool) -> Framing:
     """A photo of posed points.
@@ -50,9 +56,7 @@ def sample_framing(dice: Dice, points: Tensor, size: int, yaw: float, truncated:
     filled = dice.uniform(0.55, 0.95)
     distance = max(lens_mm * tall * max(kept, 0.4) / (36 * filled), 1.15 if truncated else 1.5)
     pitch = dice.normal(math.radians(5), math.radians(2)) + (dice.uniform(0.1, 0.35) if dice.chance(0.1) else 0.0)
-    direction = torch.tensor(
-        [math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)]
-    )
+    direction = torch.tensor([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
     target = center + torch.tensor([0.0, (1 - kept) * 0.5 * tall, 0.0])
     viewmat = _rolled(look_at(target + distance * direction, target), dice.normal(math.radians(2)))
     picture = project(points, viewmat)

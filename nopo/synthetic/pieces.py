@@ -117,9 +117,7 @@ def _skirt(
     return Piece(points, torch.stack([(angle - math.pi) * 0.17, height, z], -1), bones)
 
 
-def _hanging_hair(
-    figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor, trunk: Girth
-) -> Piece:
+def _hanging_hair(figure: Figure, outfit: Outfit, look: Look, surface: Tensor, joints: Tensor, trunk: Girth) -> Piece:
     """A curtain from the crown over the skull and down behind the ears; 0 of its angle is the back of the head."""
     around, along = GRIDS["hair"]
     head, eyes = joints[15], float(joints[23, 1])

@@ -56,9 +56,7 @@ class Girth:
         """Cloth over it: hollows spanned, and below height `below` falling with `share` of the widest part above."""
         smooth = self.table
         for _ in range(3):
-            smooth = torch.maximum(
-                self.table, (smooth.roll(1, 1) + 2 * smooth + smooth.roll(-1, 1)) / 4
-            )
+            smooth = torch.maximum(self.table, (smooth.roll(1, 1) + 2 * smooth + smooth.roll(-1, 1)) / 4)
         row = min(max(int((below - self.low) / _STEP_M), 1), _ROWS)
         falling = smooth[:row].flip(0).cummax(0).values.flip(0) * share
         hanging = torch.cat([torch.maximum(smooth[:row], falling), smooth[row:]])
@@ -198,9 +196,7 @@ def _pad_feet(figure: Figure, outfit: Outfit, surface: Tensor) -> None:
     surface[zone.index] += push
 
 
-def _pad_head(
-    figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tensor, surface: Tensor
-) -> None:
+def _pad_head(figure: Figure, outfit: Outfit, look: Look, skin: Tensor, joints: Tensor, surface: Tensor) -> None:
     zone = figure.zones["head"]
     reference = zone.reference
     head = joints[15] + torch.tensor([0.0, 0.06, 0.0])

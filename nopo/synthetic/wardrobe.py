@@ -249,12 +249,14 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         hat_kind=hat_kind,
         back_pockets=dice.chance(0.6),
         print_kind=dice.choose(("", "box", "disc", "rows", "ring"), (58, 12, 8, 14, 8)) if not layered else "",
-        print_place=(dice.choose((0.0, dice.uniform(-0.07, 0.07))), dice.uniform(0.17, 0.31),
-                     dice.uniform(0.02, 0.11), dice.uniform(0.02, 0.09)),  # fmt: skip
+        print_place=(
+            dice.choose((0.0, dice.uniform(-0.07, 0.07))),
+            dice.uniform(0.17, 0.31),
+            dice.uniform(0.02, 0.11),
+            dice.uniform(0.02, 0.09),
+        ),  # fmt: skip
         print_back=dice.chance(0.2),
         print_colour=sample_colour(dice),
         gloves=layered and dice.chance(0.06),
         folds_waves=tuple(dice.vector(12)),
     )
-
-

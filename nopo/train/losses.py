@@ -101,4 +101,3 @@ def _opacity(opacities: Tensor, mask: Tensor, valid: Tensor) -> Tensor:
     kept = mask > 0.1
     bare = (opacities / mask.clamp_min(0.1)).clamp(1e-4, 1 - 1e-4)[kept]
     return F.binary_cross_entropy(bare, valid[kept].to(bare))
-

@@ -38,6 +38,7 @@ class Recipe:
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
+        remembered: people from the memory that the shape head reads in each step besides.
         stages: one photo at a time first.
     """
 
@@ -50,6 +51,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema: float = 0.998
     told: float = 0.3
+    remembered: int = 64
     stages: tuple[Stage, ...] = (
         Stage(20_000, 128, 0.3, views=(1.0,)),
         Stage(math.inf, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),

@@ -23,6 +23,7 @@ from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
 from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
+from nopo.train.memory import Memory
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
 from nopo.train.state import append_history, load_state, save_state
@@ -44,12 +45,14 @@ class Run:
         step: optimiser steps done.
         seen: photos seen.
         seconds: time spent training, over all sittings.
+        memory: the last people's landmarks.
         pace: factor on the learning rate; not saved.
     """
 
     network: Network
     ema: dict[str, Tensor]
     optimizer: torch.optim.AdamW
+    memory: Memory
     step: int = 0
     seen: int = 0
     seconds: float = 0.0
@@ -59,7 +62,8 @@ class Run:
         """Plain values and tensors, for `save_state`."""
         return {
             "config": self.network.config.to_dict(), "network": self.network.state_dict(), "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "seen": self.seen, "seconds": self.seconds,
+            "optimizer": self.optimizer.state_dict(), "memory": self.memory.state(),
+            "step": self.step, "seen": self.seen, "seconds": self.seconds,
         }  # fmt: skip
 
 
@@ -188,12 +192,14 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     optimizer = torch.optim.AdamW(
         _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
     )
+    memory = Memory(network)
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        return Run(network, ema, optimizer, seen=seen)
+        return Run(network, ema, optimizer, memory, seen=seen)
     optimizer.load_state_dict(state["optimizer"])
+    memory.load(state["memory"])
     ema = {name: tensor.to(device) for name, tensor in state["ema"].items()}
-    return Run(network, ema, optimizer, state["step"], state["seen"], state["seconds"])
+    return Run(network, ema, optimizer, memory, state["step"], state["seen"], state["seconds"])
 
 
 def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
@@ -285,6 +291,7 @@ def _step(
     shares = share_out(batch, network.config, learners)
 
     parameters = list(network.parameters())
+    found: dict[int, Tensor] = {}  # everybody's landmarks
 
     def learn(share: list[Group]) -> tuple[list[Tensor], dict[str, float]]:
         """Sums over the share's people of gradients and figures."""
@@ -292,7 +299,8 @@ def _step(
         figures: dict[str, float] = {}
         for group in share:
             seen, known, people = group.look_at(batch), told[group.people], len(group.people)
-            total, measured = _total(network, seen, template, known, recipe, device, precision)
+            total, measured, landmarks = _total(network, seen, template, known, recipe, device, precision)
+            found.update(zip(group.people, landmarks, strict=True))
             totals.append(people * total)
             figures = {name: figures.get(name, 0.0) + people * value for name, value in measured.items()}
         # One pass for all groups: each pass of its own would write and add all gradients once more.
@@ -307,19 +315,34 @@ def _step(
     for parameter, *parts in zip(parameters, *(grads for grads, _ in results), strict=True):
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
+    run.memory.add(torch.stack([found[one] for one in range(len(told))]), batch, template)
+    figures = _read_again(run, recipe)
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         optimizer.step()
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
-    return {name: sum(figures[name] for _, figures in results) / len(told) for name in results[0][1]}
+    return figures | {name: sum(part[name] for _, part in results) / len(told) for name in results[0][1]}
+
+
+def _read_again(run: Run, recipe: Recipe) -> dict[str, float]:
+    """Add to the gradients what the shape head's reader learns from people in the memory."""
+    assert run.network.shape is not None
+    reader = list(run.network.shape.reader.parameters())
+    joints, surface = run.memory.errors(recipe.remembered, _dice(recipe, run.seen))
+    weights = recipe.loss
+    grads = torch.autograd.grad(weights.joints * joints + weights.template * surface, reader)
+    for parameter, grad in zip(reader, grads, strict=True):
+        assert parameter.grad is not None
+        parameter.grad.add_(grad)
+    return {"read_joints_cm": 100 * float(joints.detach()), "read_surface_cm": 100 * float(surface.detach())}
 
 
 def _total(
     network: Network, batch: Batch, template: Template, told: Tensor, recipe: Recipe, device: str, precision: str
-) -> tuple[Tensor, dict[str, float]]:
-    """What is to be minimised, the mean over some people, and the figures to report."""
+) -> tuple[Tensor, dict[str, float], Tensor]:
+    """What is to be minimised, the mean over some people, the figures to report, and their landmarks [B, V, SIZE]."""
     with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
         prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
     terms = losses(prediction, batch, recipe.loss)
@@ -330,7 +353,8 @@ def _total(
         figures = {"loss": float(total.detach()), "canonical_cm": 100 * float(error.mean())}
         if prediction.facing is not None:
             figures["facing_error"] = float((prediction.facing - batch.facing).square().sum(-1).mean())
-    return total, figures | {name: float(term.detach()) for name, term in terms.items()}
+    assert prediction.landmarks is not None
+    return total, figures | {name: float(term.detach()) for name, term in terms.items()}, prediction.landmarks
 
 
 def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:
@@ -344,4 +368,3 @@ def _draw(out: Path, run: Run, template: Template) -> None:
     from nopo.pipeline import Pipeline
 
     write_sheet(out / f"sheet_{run.seen:08d}.png", Pipeline(averaged(run), template, torch.device("cpu")))
-

@@ -62,7 +62,12 @@ def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
     x, y = torch.meshgrid(torch.tensor([0.0, 0.01]), torch.tensor([0.0, 0.01]), indexing="xy")
     front = torch.stack([x, y, torch.zeros(2, 2)], -1)
     back = torch.stack([-x, y, torch.full((2, 2), -0.3)], -1)
-    template = replace(branch(torch.cat([front, back], 0).flatten(0, 1), torch.zeros(8, 3)), grid=(1, 4, 2))
+    elbow = next(k for k, (near, _) in enumerate(BONES) if JOINT_NAMES[near] == "left_elbow")
+    template = replace(
+        branch(torch.cat([front, back], 0).flatten(0, 1), torch.zeros(8, 3)),
+        grid=(1, 4, 2),
+        bone_logits=torch.full((8, 69), -50.0).index_fill(1, torch.tensor([elbow]), 50.0),
+    )
     done = complete_template(template, branch(means, colours, mask), torch.zeros(55, 3))
     torch.testing.assert_close(done.means[:4], template.means[:4] - torch.tensor([0.0, 0.0, completion.LINING_M]))
     assert torch.equal(done.means[4:], template.means[4:]), "nothing covers the back"

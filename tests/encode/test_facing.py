@@ -56,9 +56,7 @@ def test_what_the_user_says_reaches_the_gaussians_and_a_network_without_ears_say
     network = small_network("open").eval()
     torch.nn.init.normal_(network.backbone.facing.modulation.weight, std=0.1)
     images, masks = small_views(1)
-    means = [
-        network(images, masks, small_template(), directions([way])).image.means for way in ("front", "back")
-    ]
+    means = [network(images, masks, small_template(), directions([way])).image.means for way in ("front", "back")]
     assert not torch.allclose(*means)
     deaf = small_network("vitl").eval()
     with pytest.raises(NopoError, match="cannot be told"):

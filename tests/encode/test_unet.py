@@ -1,4 +1,6 @@
 import torch
+from small import small_network, small_views
+from torch import nn
 
 from nopo.encode.unet import bearings
 
@@ -25,3 +27,16 @@ def test_columns_and_rows_count_from_the_middle_of_the_person():
 
 def test_a_photo_without_anybody_has_finite_bearings():
     assert bearings(torch.zeros(1, 16, 16), torch.tensor([[0.0, 1.0]])).isfinite().all()
+
+
+def test_the_transformer_is_heard_however_loud_the_convolutions_are():
+    """It adds to the tokens that it is given: to tokens of 17,000 it could add what it liked."""
+    backbone = small_network("open").backbone
+    images, masks = small_views(1)
+    inputs = torch.cat([images * 2 - 1, masks[:, None] * 2 - 1], 1)[None]
+    with torch.no_grad():
+        for block in backbone.patches.to_sixteenth.blocks:
+            block.conv2.weight.mul_(1000)
+        heard = backbone(inputs).image[0]
+        backbone.encoder = nn.ModuleList()
+        assert (backbone(inputs).image[0] - heard).norm() > 0.1 * heard.norm()

@@ -1,4 +1,4 @@
-"""Hands like the face, the back of a head like its top, a back like the flanks."""
+"""Hands like the face, the back of a head like its top, a back like the flanks, trousers under half bodies."""
 
 import pytest
 import torch
@@ -6,7 +6,8 @@ from torch import Tensor
 
 from nopo.body.open import load_open_body
 from nopo.body.skeleton import BONES, JOINT_NAMES
-from nopo.encode.unseen import guess_unseen
+from nopo.encode.activations import SH_DC
+from nopo.encode.unseen import SHOES, TROUSERS, guess_unseen
 
 RED, GREEN, BLUE = torch.eye(3)
 
@@ -57,12 +58,39 @@ def test_each_unseen_part_is_like_what_people_are_like(joints):
 def test_nothing_is_guessed_of_faces_feet_and_sleeves(joints):
     names = ("head", "left_ankle", "left_elbow")
     texels = torch.tensor([[0.0, 0.6, 0.18], [0.1, -0.9, 0.1], [0.5, 0.39, 0.05]])
-    _, belief = guess_unseen(texels, torch.stack([bone(name) for name in names]), *front(joints), joints)
+    legs = cloud((-0.15, 0.15), (-0.8, -0.4), 0.1)
+    above, colours = front(joints)
+    points, colours = torch.cat([above, legs]), torch.cat([colours, GREEN.expand(len(legs), 3)])
+    _, belief = guess_unseen(texels, torch.stack([bone(name) for name in names]), points, colours, joints)
     assert torch.equal(belief, torch.zeros(3))
 
 
+def test_a_forehead_is_not_hair(joints):
+    """A red face up to the fringe of a high forehead: the little green above it is hair."""
+    face, fringe = cloud((-0.08, 0.08), (0.50, 0.685), 0.19), cloud((-0.08, 0.08), (0.69, 0.73), 0.17)
+    points, colours = torch.cat([face, fringe]), torch.cat([RED.expand(len(face), 3), GREEN.expand(len(fringe), 3)])
+    assert len(fringe) < 0.25 * len(points)
+    back = torch.tensor([[0.0, 0.6, -0.05]])
+    guess, _ = guess_unseen(back, bone("head")[None], points, colours, joints)
+    torch.testing.assert_close(guess, GREEN[None], atol=1e-4, rtol=0)
+
+
+def test_half_bodies_wear_trousers_and_shoes(joints):
+    """Those of the suit, if it is dark; jeans below a light jacket."""
+    texels = torch.tensor([[0.1, -0.5, 0.1], [0.1, -0.95, 0.1]])
+    weights = torch.stack([bone("left_knee"), bone("left_ankle")])
+    points, colours = front(joints)
+    jeans, shoes = ((torch.tensor(colour) - 0.5) / SH_DC for colour in (TROUSERS, SHOES))
+    guess, belief = guess_unseen(texels, weights, points, colours, joints)
+    torch.testing.assert_close(guess, torch.stack([jeans, shoes]))
+    assert torch.equal(belief, torch.ones(2))
+    dark = torch.tensor([-1.7, -1.5, -1.6])
+    suit = torch.where((colours == BLUE).all(1, keepdim=True), dark, colours)
+    torch.testing.assert_close(guess_unseen(texels, weights, points, suit, joints)[0], torch.stack([dark, shoes]))
+
+
 def test_without_a_face_or_a_trunk_nothing_is_known(joints):
-    points, colours = cloud((-0.1, 0.1), (-0.9, -0.6), 0.1), BLUE
+    points, colours = cloud((-0.1, 0.1), (-0.9, -0.4), 0.1), BLUE
     texels = torch.tensor([[0.75, 0.39, 0.05], [0.0, 0.2, -0.12]])
     weights = torch.stack([bone("left_wrist"), bone("spine2")])
     _, belief = guess_unseen(texels, weights, points, colours.expand(len(points), 3), joints)

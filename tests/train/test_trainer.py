@@ -78,7 +78,6 @@ def test_learning_lowers_the_error(tmp_path):
     assert errors[-1] < 0.75 * errors[0]
 
 
-
 def test_the_same_seed_gives_the_same_people_whatever_came_before():
     one = trainer.next_batch(RECIPE, 100, 32, "cpu")
     trainer.next_batch(RECIPE, 108, 32, "cpu")

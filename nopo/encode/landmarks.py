@@ -1,0 +1,94 @@
+"""Where the body's places lie in each photo, and how wide the person is at every height.
+
+The network says of every pixel which place of the template it shows. Turned round, that says where in the picture each
+of some landmarks on the template lies: a hundred numbers in place of a picture, from which proportions can be learned
+from a hundredth of the photos that a convolutional network needs for them (docs/OPEN_MODEL.md). Our own addition.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+COUNT = 96
+"""Landmarks on the template."""
+
+NEAR_M = 0.05
+"""Standard deviation of the distances at which a pixel counts for a landmark, metres."""
+
+MIN_EXPONENT = -40.0
+"""Smaller weights are nothing, and the denormal numbers they would be are slow."""
+
+STRIDE = 2
+"""Every so manieth row and column of pixels is asked."""
+
+FOREGROUND = 0.3
+"""A pixel with less of it is beyond the outline."""
+
+HEIGHTS = 32
+"""Heights of the outline at which its width is measured."""
+
+SIZE = 3 * COUNT + 2 * HEIGHTS + 6
+"""Numbers that are known of a photo."""
+
+
+def spread_landmarks(points: Tensor, count: int = COUNT) -> Tensor:
+    """Points [K, 3] -> `count` of them that are far from each other, the highest first."""
+    chosen = [int(points[:, 1].argmax())]
+    distance = (points - points[chosen[0]]).norm(dim=1)
+    for _ in range(count - 1):
+        chosen.append(int(distance.argmax()))
+        distance = torch.minimum(distance, (points - points[chosen[-1]]).norm(dim=1))
+    return points[chosen]
+
+
+@torch.no_grad()
+def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tensor, landmarks: Tensor) -> Tensor:
+    """What is known of N photos, each number about 1 in size.
+
+    Lengths are in heights of the outline, from the middle of its columns and half its height.
+
+    Args:
+        means: [N, H, W, 3] the template's place that each pixel shows, metres.
+        opacities: [N, H, W] how far each pixel counts.
+        masks: [N, H, W] foreground in [0, 1].
+        facing: [N, 2] see `facing.directions`.
+        landmarks: [COUNT, 3] metres.
+
+    Returns:
+        [N, SIZE]: for each landmark how far right, how far down and how well seen; the outline's widths and its
+        columns' mean distance from the middle, from the top; the direction; where in the frame the outline begins and
+        ends, its height, and whether the frame cuts it off below.
+    """
+    n, height, width = masks.shape
+    inside = masks > FOREGROUND
+    row, column = (torch.arange(count, device=masks.device, dtype=landmarks.dtype) for count in (height, width))
+    occupied = inside.any(2)  # [N, H]
+    top = torch.where(occupied, row, height - 1.0).amin(1)
+    bottom = torch.where(occupied, row + 1, 1.0).amax(1)
+    tall = (bottom - top).clamp_min(1)[:, None]
+    middle = (inside.sum(1) * column).sum(1, keepdim=True) / inside.sum((1, 2)).clamp_min(1)[:, None]  # [N, 1]
+    across = (column - middle) / tall  # [N, W]
+    down = (row - top[:, None]) / tall - 0.5  # [N, H]
+
+    sparse = (slice(None), slice(None, None, STRIDE), slice(None, None, STRIDE))
+    places, counts = (x[sparse].to(landmarks).flatten(1, 2) for x in (means, opacities[..., None]))  # [N, P, 3 and 1]
+    distance = places.square().sum(-1, keepdim=True) + landmarks.square().sum(-1) - 2 * places @ landmarks.T
+    kernel = (distance / (-2 * NEAR_M**2)).clamp(MIN_EXPONENT, 0).exp() * counts  # [N, P, COUNT]
+    where = torch.stack([
+        across[:, None, ::STRIDE].expand(-1, down[:, ::STRIDE].shape[1], -1).flatten(1),
+        down[:, ::STRIDE, None].expand(-1, -1, across[:, ::STRIDE].shape[1]).flatten(1),
+        torch.ones_like(counts[..., 0]),
+    ], 1)  # fmt: skip
+    right, low, total = (where @ kernel).unbind(1)  # [N, COUNT] each
+    total = total * STRIDE**2
+    seen = total / (total + 1)
+    share = 3 * seen / (total / STRIDE**2 + 1e-3)
+
+    bins = (torch.arange(HEIGHTS, device=masks.device) + 0.5) / HEIGHTS  # of the outline's height
+    at = (top[:, None] + bins * tall).long().clamp_max(height - 1)  # [N, HEIGHTS]
+    widths = (inside.sum(2) / tall).gather(1, at)
+    spread = ((inside * (column - middle).abs()[:, None]).sum(2) / tall.square()).gather(1, at)
+    frame = torch.stack([top, bottom, bottom - top], 1) / height
+    cut = (bottom >= height).to(landmarks)[:, None]
+    return torch.cat([right * share, low * share, seen, 3 * widths, 30 * spread, facing.to(landmarks), frame, cut], 1)
