@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from nopo.avatar import Avatar
 from nopo.encode.activations import tangent_covars
@@ -146,6 +147,30 @@ def never_told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Predic
     return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
+class _Silence(nn.Module):
+    """Nothing, of `channels`, where something was said."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, h, w] -> zeros [N, channels, h, w]."""
+        return x.new_zeros(len(x), self.channels, *x.shape[2:])
+
+
+def silenced(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The photos' branch without its transformer: neither encoder layers nor what the decoder says."""
+    network = pipeline.network
+    backbone, heads = network.backbone, network.image_heads
+    encoder, consult = backbone.encoder, heads.consult
+    backbone.encoder, heads.consult = nn.ModuleList(), _Silence(network.config.encoder_width)
+    try:
+        return predict(pipeline, subject, count)
+    finally:
+        backbone.encoder, heads.consult = encoder, consult
+
+
 VARIANTS: dict[str, tuple[int, Predict]] = {
     "as shipped, 1 photo": (1, predict),
     "2 photos": (2, predict),
@@ -157,6 +182,8 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "the same, 4 photos": (4, unsettled),
     "every photo opaque, 4 photos": (4, all_opaque),
     "grey template, nothing settled": (1, uncompleted),
+    "without its transformer": (1, silenced),
+    "without its transformer, 4 photos": (4, silenced),
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
     "everybody in the template's proportions": (1, template_proportions),

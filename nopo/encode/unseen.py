@@ -49,6 +49,9 @@ LEGS_M = 0.12
 FEWEST_OF_LEGS = 40
 """With fewer points there, no legs were seen: some always stray."""
 
+ELSEWHERE = 0.3
+"""What all of the trunk weighs beside the points at one height."""
+
 FEWEST = 6
 """With fewer points than this, nobody knows."""
 
@@ -95,11 +98,14 @@ def guess_unseen(
     ):
         if len(like) >= FEWEST:
             guess, belief = guess + share[:, None] * colours[like].median(0).values, belief + share
-    flanks, known = _flanks(texels[:, 1], points, colours, joints)
-    share = _share(bone_weights, _TRUNK) * known
-    guess, belief = guess + share[:, None] * flanks, belief + share
+    flank = _on_flanks(points, joints)
+    jacket = colours[flank]
+    if len(jacket) >= FEWEST:
+        share = _share(bone_weights, _TRUNK)
+        trunk = _like_the_flanks(texels[:, 1], points[flank, 1], jacket)
+        guess, belief = guess + share[:, None] * trunk, belief + share
     if not _legs_seen(points, joints):
-        for bones, colour in ((_LEG, _trousers(points, colours, joints)), (_FOOT, _code(colours, SHOES))):
+        for bones, colour in ((_LEG, _trousers(jacket)), (_FOOT, _code(colours, SHOES))):
             share = _share(bone_weights, bones)
             guess, belief = guess + share[:, None] * colour, belief + share
     return guess / belief.clamp_min(1e-6)[:, None], belief.clamp_max(1)
@@ -135,9 +141,9 @@ def _legs_seen(points: Tensor, joints: Tensor) -> bool:
     return int(below.sum()) >= FEWEST_OF_LEGS
 
 
-def _trousers(points: Tensor, colours: Tensor, joints: Tensor) -> Tensor:
-    """What goes with the jacket, [3]."""
-    jeans, jacket = _code(colours, TROUSERS), colours[_on_flanks(points, joints)]
+def _trousers(jacket: Tensor) -> Tensor:
+    """What goes with a jacket of these colours [F, 3]: [3]."""
+    jeans = _code(jacket, TROUSERS)
     if len(jacket) < FEWEST:
         return jeans
     colour = jacket.median(0).values
@@ -152,10 +158,14 @@ def _on_flanks(points: Tensor, joints: Tensor) -> Tensor:
     return (side > FLANKS_M[0]) & (side < FLANKS_M[1]) & (points[:, 1] > hip - 0.1) & (points[:, 1] < collar)
 
 
-def _flanks(heights: Tensor, points: Tensor, colours: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:
-    """What was seen to both sides of the trunk at these heights [K]: colours [K, 3], and whether anything was [K]."""
-    chosen = _on_flanks(points, joints)
-    away = (heights[:, None] - points[chosen, 1]) / ALIKE_M  # [K, F]
-    kernel = (-0.5 * away.square()).exp()
-    total = kernel.sum(1)
-    return kernel @ colours[chosen] / total.clamp_min(1e-6)[:, None], (total / FEWEST).clamp(0, 1)
+def _like_the_flanks(heights: Tensor, flank_heights: Tensor, jacket: Tensor) -> Tensor:
+    """Colours [K, 3] of a trunk at these heights [K]: the flanks' there, and where none was seen, all of them.
+
+    Args:
+        heights: [K] metres.
+        flank_heights: [F] metres, of what was seen to both sides of the trunk.
+        jacket: [F, 3] colours of that.
+    """
+    kernel = (-0.5 * ((heights[:, None] - flank_heights) / ALIKE_M).square()).exp()  # [K, F]
+    everywhere = ELSEWHERE * jacket.median(0).values
+    return (kernel @ jacket + everywhere) / (kernel.sum(1, keepdim=True) + ELSEWHERE)

@@ -65,6 +65,15 @@ def test_nothing_is_guessed_of_faces_feet_and_sleeves(joints):
     assert torch.equal(belief, torch.zeros(3))
 
 
+def test_below_what_a_photo_shows_a_trunk_is_like_the_rest_of_it(joints):
+    points, colours = front(joints)
+    chest = points[:, 1] > 0.1
+    belly = torch.tensor([[0.0, -0.15, 0.14]])
+    guess, belief = guess_unseen(belly, bone("spine1")[None], points[chest], colours[chest], joints)
+    torch.testing.assert_close(guess, BLUE[None], atol=1e-3, rtol=0)
+    assert float(belief) == 1
+
+
 def test_a_forehead_is_not_hair(joints):
     """A red face up to the fringe of a high forehead: the little green above it is hair."""
     face, fringe = cloud((-0.08, 0.08), (0.50, 0.685), 0.19), cloud((-0.08, 0.08), (0.69, 0.73), 0.17)
