@@ -175,8 +175,12 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     torch.manual_seed(recipe.seed)
     seen = 0
     if state is not None:
-        saved = ModelConfig.from_dict(state["config"])
-        network = Network(saved)
+        network = Network(ModelConfig.from_dict(state["config"]))
+        if "memory" not in state or state["network"].keys() != network.state_dict().keys():
+            raise TrainingError(
+                f"{out.name} holds a run of another version of nopo, whose network had other parts; start a new one in "
+                "another folder."
+            )
         network.load_state_dict(state["network"])
         LOGGER.info("Resuming from step %d (%d photos seen).", state["step"], state["seen"])
     elif not scratch:

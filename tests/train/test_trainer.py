@@ -183,6 +183,16 @@ def test_the_pace_is_a_factor_on_the_learning_rate(tmp_path, monkeypatch):
     assert rates == [0.25, 0.25]
 
 
+def test_a_run_of_another_version_is_refused_in_one_sentence(tmp_path):
+    whole = start(tmp_path, resume=False).state()
+    other_parts = {name: tensor for name, tensor in whole["network"].items() if "reader" not in name}
+    for lacking in ({**whole, "network": other_parts}, {k: v for k, v in whole.items() if k != "memory"}):
+        save_state(tmp_path, lacking)
+        with pytest.raises(TrainingError, match="another version of nopo"):
+            start(tmp_path, resume=True)
+        assert load_state(tmp_path) is not None, "the old run is still there"
+
+
 def test_a_checkpoint_of_another_size_is_refused_in_one_sentence(tmp_path):
     with pytest.raises(TrainingError, match="--scratch"):
         trainer._start(tmp_path, "cpu", RECIPE, CONFIG, resume=True, scratch=False)
