@@ -9,6 +9,9 @@ from torch import Tensor
 SH_DC = 0.28209479177387814
 """Value of the constant spherical harmonic: colour = 0.5 + SH_DC · coefficient."""
 
+MIN_EXPONENT = -40.0
+"""Of weights that fall with a distance: smaller ones are nothing, and the denormal numbers they would be are slow."""
+
 MAX_SCALE = 0.3  # m
 SCALE_UNIT = 0.001  # m
 EPS = 1e-8

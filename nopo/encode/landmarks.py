@@ -10,17 +10,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nopo.encode.activations import MIN_EXPONENT
+
 COUNT = 96
 """Landmarks on the template."""
 
 NEAR_M = 0.05
 """Standard deviation of the distances at which a pixel counts for a landmark, metres."""
 
-MIN_EXPONENT = -40.0
-"""Smaller weights are nothing, and the denormal numbers they would be are slow."""
-
 STRIDE = 2
-"""Every so manieth row and column of pixels is asked."""
+"""Every second row and column of pixels is asked."""
 
 FOREGROUND = 0.3
 """A pixel with less of it is beyond the outline."""
@@ -60,7 +59,7 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
         columns' mean distance from the middle, from the top; the direction; where in the frame the outline begins and
         ends, its height, and whether the frame cuts it off below.
     """
-    n, height, width = masks.shape
+    height, width = masks.shape[1:]
     inside = masks > FOREGROUND
     row, column = (torch.arange(count, device=masks.device, dtype=landmarks.dtype) for count in (height, width))
     occupied = inside.any(2)  # [N, H]
@@ -81,9 +80,8 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
         torch.ones_like(counts[..., 0]),
     ], 1)  # fmt: skip
     right, low, total = (where @ kernel).unbind(1)  # [N, COUNT] each
-    total = total * STRIDE**2
-    seen = total / (total + 1)
-    share = 3 * seen / (total / STRIDE**2 + 1e-3)
+    seen = total / (total + STRIDE**-2)  # half, if it were one pixel of all
+    share = 3 * seen / (total + 1e-3)
 
     bins = (torch.arange(HEIGHTS, device=masks.device) + 0.5) / HEIGHTS  # of the outline's height
     at = (top[:, None] + bins * tall).long().clamp_max(height - 1)  # [N, HEIGHTS]

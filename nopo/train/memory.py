@@ -18,6 +18,7 @@ from nopo.encode.network import Network
 from nopo.encode.shape import ShapeHead
 from nopo.synthetic.dataset import Batch
 from nopo.synthetic.uv import uv_atlas
+from nopo.train.losses import LossWeights
 
 PEOPLE = 2000
 """Remembered; then the oldest are forgotten."""
@@ -85,9 +86,19 @@ class Memory:
         self.surfaces = like.new_zeros(PEOPLE, len(head.basis))
         self.count = 0
 
-    def errors(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Of what is read off the photos of `count` people: joints and surface, metres; see `draw`."""
-        return self.reading.errors(*self.draw(count, generator))
+    def add_gradients(self, weights: LossWeights, count: int, generator: torch.Generator) -> dict[str, float]:
+        """Let the reader learn from the photos of `count` people, see `draw`: added to the gradients that it has.
+
+        Returns:
+            what was wrong, centimetres.
+        """
+        joints, surface = self.reading.errors(*self.draw(count, generator))
+        parameters = list(self.reading.head.reader.parameters())
+        grads = torch.autograd.grad(weights.joints * joints + weights.template * surface, parameters)
+        for parameter, grad in zip(parameters, grads, strict=True):
+            assert parameter.grad is not None
+            parameter.grad.add_(grad)
+        return {"read_joints_cm": 100 * float(joints.detach()), "read_surface_cm": 100 * float(surface.detach())}
 
     def add(self, found: Tensor, batch: Batch, template: Template) -> None:
         """Remember a step's people; neighbours in a batch that show the same person count as photos of one.

@@ -320,7 +320,7 @@ def _step(
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
     run.memory.add(torch.stack([found[one] for one in range(len(told))]), batch, template)
-    figures = _read_again(run, recipe)
+    figures = run.memory.add_gradients(recipe.loss, recipe.remembered, _dice(recipe, run.seen))
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         optimizer.step()
@@ -328,19 +328,6 @@ def _step(
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
     return figures | {name: sum(part[name] for _, part in results) / len(told) for name in results[0][1]}
-
-
-def _read_again(run: Run, recipe: Recipe) -> dict[str, float]:
-    """Add to the gradients what the shape head's reader learns from people in the memory."""
-    assert run.network.shape is not None
-    reader = list(run.network.shape.reader.parameters())
-    joints, surface = run.memory.errors(recipe.remembered, _dice(recipe, run.seen))
-    weights = recipe.loss
-    grads = torch.autograd.grad(weights.joints * joints + weights.template * surface, reader)
-    for parameter, grad in zip(reader, grads, strict=True):
-        assert parameter.grad is not None
-        parameter.grad.add_(grad)
-    return {"read_joints_cm": 100 * float(joints.detach()), "read_surface_cm": 100 * float(surface.detach())}
 
 
 def _total(
