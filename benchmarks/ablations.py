@@ -160,15 +160,14 @@ class _Silence(nn.Module):
 
 
 def silenced(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """The photos' branch without its transformer: neither encoder layers nor what the decoder says."""
-    network = pipeline.network
-    backbone, heads = network.backbone, network.image_heads
-    encoder, consult = backbone.encoder, heads.consult
-    backbone.encoder, heads.consult = nn.ModuleList(), _Silence(network.config.encoder_width)
+    """Cells of 16×16 pixels do not know what the picture around them shows."""
+    bottom = pipeline.network.unet.bottom
+    consult = bottom.consult
+    bottom.consult = _Silence(bottom.consult.out_features)
     try:
         return predict(pipeline, subject, count)
     finally:
-        backbone.encoder, heads.consult = encoder, consult
+        bottom.consult = consult
 
 
 VARIANTS: dict[str, tuple[int, Predict]] = {
@@ -182,8 +181,7 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "the same, 4 photos": (4, unsettled),
     "every photo opaque, 4 photos": (4, all_opaque),
     "grey template, nothing settled": (1, uncompleted),
-    "without its transformer": (1, silenced),
-    "without its transformer, 4 photos": (4, silenced),
+    "without its coarsest level": (1, silenced),
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
     "everybody in the template's proportions": (1, template_proportions),

@@ -9,8 +9,6 @@ from torch import Tensor, nn
 
 from nopo.encode.attention import NORM_EPS, DecoderBlock, EncoderBlock, Rotary
 from nopo.encode.config import PATCH, ModelConfig
-from nopo.encode.facing import Facing
-from nopo.encode.unet import UNetEncoder, bearings
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +18,10 @@ class Features:
     Attributes:
         template: token features of the hooked layers, each [B, s·s, C].
         image: token features of the hooked layers, each [B·V, h·w, C].
-        skips: the U-Net's maps at 1/2, 1/4 and 1/8, each [B·V, C, h, w]; empty without one.
-        facing: the direction that each person seems to face, [B·V, 2] (see `Facing`), if the config asks for it.
-        head: log odds of where the head is, [B·V, H/8, W/8], if it does.
-        known: the directions that the layers went by, [B·V, 2], told or found; without gradients.
     """
 
     template: list[Tensor]
     image: list[Tensor]
-    skips: list[Tensor]
-    facing: Tensor | None = None
-    head: Tensor | None = None
-    known: Tensor | None = None
 
 
 class Patchify(nn.Module):
@@ -41,9 +31,9 @@ class Patchify(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(config.input_channels, config.encoder_width, PATCH, stride=PATCH)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """[N, C, H, W] -> tokens [N, h·w, width], no skips."""
-        return self.proj(images).flatten(2).transpose(1, 2), []
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, C, H, W] -> tokens [N, h·w, width]."""
+        return self.proj(images).flatten(2).transpose(1, 2)
 
 
 class Backbone(nn.Module):
@@ -52,13 +42,11 @@ class Backbone(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.patches = Patchify(config) if config.unet is None else UNetEncoder(config)
+        self.patches = Patchify(config)
         self.encoder = nn.ModuleList(
             EncoderBlock(config.encoder_width, config.mlp_ratio) for _ in range(config.encoder_layers)
         )
         self.encoder_norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
-        channels = config.facing
-        self.facing = None if channels is None else Facing(config.input_channels, channels, config.encoder_width)
         self.template_tokens = nn.Parameter(torch.empty(config.template_tokens, config.encoder_width))
         nn.init.normal_(self.template_tokens)
         self.to_decoder = nn.Linear(config.encoder_width, config.decoder_width)
@@ -68,29 +56,14 @@ class Backbone(nn.Module):
         )
         self.decoder_norm = nn.LayerNorm(config.decoder_width, eps=NORM_EPS)
 
-    def forward(self, images: Tensor, told_facing: Tensor | None = None) -> Features:
-        """Normalised images [B, V, C, H, W] in [-1, 1] -> features of the hooked layers.
-
-        `told_facing` [B·V, 2] takes the place of the directions that `Facing` finds; rows of NaN are found.
-        """
+    def forward(self, images: Tensor) -> Features:
+        """Normalised images [B, V, C, H, W] in [-1, 1] -> features of the hooked layers."""
         b, v, _, height, width = images.shape
         side = self.config.template_size // PATCH
         image_rotary = Rotary.grid(height // PATCH, width // PATCH, images)
         template_rotary = Rotary.grid(side, side, images)
 
-        photos = images.flatten(0, 1)
-        facing = head = known = None
-        if self.facing is not None:
-            facing, head = self.facing.ask(photos)
-            known = facing.detach()  # it learns from the truth alone
-            if told_facing is not None:
-                known = torch.where(told_facing.isnan(), known, told_facing)
-        if isinstance(self.patches, UNetEncoder):
-            assert known is not None
-            photos = torch.cat([photos, bearings((photos[:, 3] + 1) / 2, known)], 1)
-        image, skips = self.patches(photos)  # [B·V, n, C]
-        if self.facing is not None and known is not None:
-            image = self.facing.tell(image, known)
+        image = self.patches(images.flatten(0, 1))  # [B·V, n, C]
         for block in self.encoder:
             image = block(image, image_rotary)
         image = self.encoder_norm(image)
@@ -110,7 +83,7 @@ class Backbone(nn.Module):
             images_.append(image)
         templates[-1], images_[-1] = self.decoder_norm(template), self.decoder_norm(image)
         hooks = self.config.hooks
-        return Features([templates[i] for i in hooks], [images_[i] for i in hooks], skips, facing, head, known)
+        return Features([templates[i] for i in hooks], [images_[i] for i in hooks])
 
 
 def _all_views(memory: Tensor, views: int) -> Tensor:

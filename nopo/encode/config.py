@@ -11,6 +11,9 @@ from nopo.errors import CheckpointError
 PATCH = 16
 """Side of the image patch behind one token, pixels."""
 
+LEVELS = 5
+"""Of the U-Net: down to cells of 32×32 pixels."""
+
 HEAD_WIDTH = 64
 """Channels of one attention head: half of them turn with the row, half with the column."""
 
@@ -49,15 +52,17 @@ class ModelConfig:
     """In the Gaussian head, while training."""
 
     # Image entry
-    unet: tuple[int, int, int] | None = None
-    """Channels at 1/2, 1/4 and 1/8 of a U-Net around the transformer, in place of the patch convolution and the dense
-    heads of the photos (see `unet`). The template then has no dense heads either, see `shape_components`."""
+    unet: tuple[int, int, int, int, int] | None = None
+    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of a U-Net, in place of transformer and dense heads (see `unet`); the
+    template's surface is then said as principal components, see `shape_components`."""
+    unet_blocks: tuple[int, int, int, int, int] = (1, 1, 3, 2, 2)
+    """Residual blocks of its levels on the way down; half as many, rounded up, on the way up."""
     mask_input: bool = False
     """The matte is a fourth input channel."""
     windowed: bool = False
     """The network looks at the columns around the person only (see `window`)."""
     facing: tuple[int, int, int] | None = None
-    """Channels of the network that finds which way the person faces; the layers after the encoder are told."""
+    """Channels of the network that finds which way the person faces; the bottom of the U-Net is told."""
 
     # Gaussians
     splats: Literal["learned", "tangent"] = "learned"
@@ -88,10 +93,16 @@ class ModelConfig:
             raise CheckpointError(f"Transformer widths must be multiples of {HEAD_WIDTH}.")
         if self.detail > 1 and self.image_colour is None:
             raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
-        if (self.unet is None) != (self.shape_components == 0):
-            raise CheckpointError("unet and shape_components replace the dense heads together.")
-        if self.unet is not None and not (self.mask_input and self.facing):
-            raise CheckpointError("unet needs mask_input and facing: who is where, and which way they face.")
+        if self.unet is not None and (len(self.unet), len(self.unet_blocks)) != (LEVELS, LEVELS):
+            raise CheckpointError(f"The network's U-Net must have {LEVELS} levels; this one is of another version of nopo.")
+        parts = (
+            self.unet is not None, self.shape_components > 0, self.mask_input, self.facing is not None,
+            self.image_colour is not None,
+        )  # fmt: skip
+        if any(parts) and not all(parts):
+            raise CheckpointError(
+                "unet, shape_components, mask_input, facing and image_colour belong together: each needs the others."
+            )
 
     @property
     def template_tokens(self) -> int:
@@ -126,12 +137,7 @@ class ModelConfig:
         return ModelConfig(
             name="open",
             template_size=template_size,
-            encoder_width=256,
-            encoder_layers=4,
-            decoder_width=192,
-            decoder_layers=3,
-            hooks=(0, 1, 2, 3),
-            unet=(32, 64, 128),
+            unet=(32, 64, 128, 256, 384),
             mask_input=True,
             windowed=True,
             facing=(16, 32, 64),

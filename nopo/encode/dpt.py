@@ -155,9 +155,9 @@ class StreamHeads(nn.Module):
         self.gaussians = GaussianHead(config, image_channels, kernel)
 
     def forward(
-        self, tokens: Sequence[Tensor], grid: tuple[int, int], image: Tensor, skips: Sequence[Tensor] = ()
+        self, tokens: Sequence[Tensor], grid: tuple[int, int], image: Tensor
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Hooked tokens, each [N, h·w, C], and the stream's image [N or 1, C, H, W]; no skips.
+        """Hooked tokens, each [N, h·w, C], and the stream's image [N or 1, C, H, W].
 
         Returns:
             raw points [N, 3, H, W] and raw Gaussian channels by name, [N, channels, H, W] each.

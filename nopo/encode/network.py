@@ -25,8 +25,8 @@ from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
 from nopo.encode.landmarks import find_landmarks
 from nopo.encode.prediction import Branch, Prediction
-from nopo.encode.shape import ShapeHead, cells_of
-from nopo.encode.unet import UNetHeads
+from nopo.encode.shape import ShapeHead
+from nopo.encode.unet import PhotoMaps, UNet
 from nopo.encode.window import cut_columns, paste_columns, window_columns
 from nopo.errors import NopoError
 
@@ -47,16 +47,14 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config)
-        self.template_heads = self.shape = None
-        self.image_heads: StreamHeads | UNetHeads
+        self.backbone = self.template_heads = self.image_heads = self.unet = self.shape = None
         if config.unet is None:
+            self.backbone = Backbone(config)
             self.template_heads = StreamHeads(config, config.template_channels, config.template_merge_kernel)
             self.image_heads = StreamHeads(config, config.input_channels, config.merge_kernel)
         else:
-            channels = config.encoder_width + config.decoder_width + 4 * config.unet[2]
-            self.shape = ShapeHead(channels, config.decoder_width, config.shape_components, config.template_size)
-            self.image_heads = UNetHeads(config)
+            self.unet = UNet(config)
+            self.shape = ShapeHead(self.unet.cell_channels, config.shape_components, config.template_size)
         if not next(self.parameters()).is_meta:  # else the values come from a checkpoint
             self._initialise()
         self.channels_last()
@@ -75,6 +73,12 @@ class Network(nn.Module):
 
     def _initialise(self) -> None:
         """Start where an untrained network already gives a grey template body and photos collapsed at the origin."""
+        opacity = math.log(self.config.initial_opacity / (1 - self.config.initial_opacity))
+        if self.unet is not None and self.shape is not None:
+            self.unet.start(opacity, INITIAL_LOG_ERROR)
+            self.shape.start()
+            return
+        assert self.backbone is not None and self.template_heads is not None and self.image_heads is not None
         for module in self.backbone.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
@@ -84,13 +88,6 @@ class Network(nn.Module):
                 nn.init.zeros_(module.out.weight)
             elif isinstance(module, MLP):
                 nn.init.zeros_(module.fc2.weight)
-        opacity = math.log(self.config.initial_opacity / (1 - self.config.initial_opacity))
-        if isinstance(self.image_heads, UNetHeads):
-            assert self.shape is not None
-            self.image_heads.start(opacity, INITIAL_LOG_ERROR)
-            self.shape.start()
-            return
-        assert self.template_heads is not None
         bones = self.config.gaussian_channels["bone_logits"]
         for heads in (self.template_heads, self.image_heads):
             nn.init.zeros_(heads.points.out.weight)
@@ -163,30 +160,27 @@ class Network(nn.Module):
         inputs = images * 2 - 1
         if self.config.mask_input:
             inputs = torch.cat([inputs, masks[:, :, None] * 2 - 1], 2)
-        features = self.backbone(inputs, None if told_facing is None else told_facing.flatten(0, 1))
-        of_photos = (features.facing, features.head)
-        facing, head = (None if x is None else x.unflatten(0, images.shape[:2]) for x in of_photos)
-        image_branch = self._image_branch(features, inputs, images, masks, render)
-        joints = rest = found = None
-        if self.shape is not None:
-            joints = self.shape.template_joints
-            ends = (features.image[0], features.image[-1])
-            cells = cells_of(ends, features.skips[-1], images.shape[1])
-            found = self._landmarks(image_branch, masks, features)
-            rest, offsets = self.shape(found, features.template[-1], cells)
-            template_branch = self._shaped(offsets, template, render)
-        else:
-            template_branch = self._drawn(features, template, render)
-        return Prediction(self.config, template_branch, image_branch, joints, rest, facing, head, found)
-
-    def _landmarks(self, image: Branch, masks: Tensor, features: Features) -> Tensor:
-        """What the photos' Gaussians say of where the body is in each photo: [B, V, SIZE]; nothing learns from it."""
-        assert self.shape is not None and features.known is not None
+        if self.unet is None or self.shape is None:
+            assert self.backbone is not None
+            features = self.backbone(inputs)
+            image = self._photos_drawn(features, inputs, images, masks, render)
+            return Prediction(self.config, self._template_drawn(features, template, render), image)
         views = masks.shape[:2]
+        maps = self.unet(inputs.flatten(0, 1), None if told_facing is None else told_facing.flatten(0, 1))
+        image = self._photos_mapped(maps, images, masks, render)
+        found = self._landmarks(image, masks, maps.known)
+        rest, offsets, traits = self.shape(found, maps.cells.unflatten(0, views).flatten(1, 2))
+        surface = self._template_shaped(offsets, template, render)
+        facing, head = (x.unflatten(0, views) for x in (maps.facing, maps.head))
+        return Prediction(self.config, surface, image, self.shape.template_joints, rest, facing, head, found, traits)
+
+    def _landmarks(self, image: Branch, masks: Tensor, known: Tensor) -> Tensor:
+        """What the photos' Gaussians say of where the body is in each photo: [B, V, SIZE]; nothing learns from it."""
+        assert self.shape is not None
         means, opacities = (x.unflatten(1, masks.shape[1:]).flatten(0, 1) for x in (image.means, image.opacities))
         with torch.autocast(masks.device.type, enabled=False):
-            found = find_landmarks(means, opacities, masks.flatten(0, 1), features.known, self.shape.places)
-        return found.unflatten(0, views)
+            found = find_landmarks(means, opacities, masks.flatten(0, 1), known, self.shape.places)
+        return found.unflatten(0, masks.shape[:2])
 
     def _check(self, images: Tensor, masks: Tensor, template: Template) -> None:
         b, v, c, height, width = images.shape
@@ -198,7 +192,7 @@ class Network(nn.Module):
         if tuple(template.mask.shape) != (size, size):
             raise NopoError(f"This network needs template maps of {size}×{size}, not {tuple(template.mask.shape)}.")
 
-    def _shaped(self, offsets: Tensor, template: Template, render: bool) -> Branch:
+    def _template_shaped(self, offsets: Tensor, template: Template, render: bool) -> Branch:
         """The template's Gaussians from the shape head's offsets [B, S·S, 3]; grey, until they are completed."""
         assert self.shape is not None
         size, config = self.config.template_size, self.config
@@ -219,7 +213,7 @@ class Network(nn.Module):
             mask=mask,
         )
 
-    def _drawn(self, features: Features, template: Template, render: bool) -> Branch:
+    def _template_drawn(self, features: Features, template: Template, render: bool) -> Branch:
         """The template's Gaussians from dense heads on its tokens."""
         assert self.template_heads is not None
         like = features.template[0]
@@ -232,21 +226,28 @@ class Network(nn.Module):
         points, channels = self.template_heads(features.template, (side, side), maps)
         return self._activate(points, channels, mask.expand(points.shape[0], -1, -1), render, anchor=anchor)
 
-    def _image_branch(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor, render: bool) -> Branch:
+    def _photos_drawn(self, features: Features, inputs: Tensor, images: Tensor, masks: Tensor, render: bool) -> Branch:
+        """The photos' Gaussians from dense heads on their tokens."""
+        assert self.image_heads is not None
         b, views, _, height, width = images.shape
         grid = (height // PATCH, width // PATCH)
-        inputs, images, masks = (x.flatten(0, 1) for x in (inputs, images, masks))
+        inputs, masks = inputs.flatten(0, 1), masks.flatten(0, 1)
         step = b * views if torch.is_grad_enabled() else 1
         parts = []
         for start in range(0, b * views, step):
             chosen = slice(start, start + step)
-            tokens = [x[chosen] for x in features.image]
-            points, channels = self.image_heads(tokens, grid, inputs[chosen], [x[chosen] for x in features.skips])
-            colours = None
-            if self.config.image_colour is not None:
-                colours = pixel_colours(images[chosen], masks[chosen], self.config.image_colour)
-            parts.append(self._activate(points, channels, masks[chosen], render, colours=colours))
+            points, channels = self.image_heads([x[chosen] for x in features.image], grid, inputs[chosen])
+            parts.append(self._activate(points, channels, masks[chosen], render))
         return _join(parts, b, views)
+
+    def _photos_mapped(self, maps: PhotoMaps, images: Tensor, masks: Tensor, render: bool) -> Branch:
+        """The photos' Gaussians from the U-Net's maps."""
+        flat = masks.flatten(0, 1)
+        colours = None
+        if self.config.image_colour is not None:
+            colours = pixel_colours(images.flatten(0, 1), flat, self.config.image_colour)
+        said = {"opacity": maps.opacity, "bone_logits": maps.bone_logits}
+        return _join([self._activate(maps.points, said, flat, render, colours=colours)], *masks.shape[:2])
 
     def _activate(
         self,

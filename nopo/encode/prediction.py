@@ -66,6 +66,7 @@ class Prediction:
         facing: (V, 2) direction that the person seems to face in each photo, if the network predicts it (see `Facing`).
         head: (V, H/8, W/8) log odds of where the head is in each photo, if it does.
         landmarks: (V, SIZE) what proportions are read off (see `landmarks`), if it does.
+        traits: (TRAITS,) log odds of what shapes the body most (see `shape`), if it does.
     """
 
     config: ModelConfig
@@ -76,10 +77,11 @@ class Prediction:
     facing: Tensor | None = None
     head: Tensor | None = None
     landmarks: Tensor | None = None
+    traits: Tensor | None = None
 
     def __getitem__(self, index: int) -> Prediction:
         """One person of a batch."""
-        extras = (self.rest_joints, self.facing, self.head, self.landmarks)
+        extras = (self.rest_joints, self.facing, self.head, self.landmarks, self.traits)
         own = (None if x is None else x[index] for x in extras)
         template, image = (branch.map(lambda tensor: tensor[index]) for branch in (self.template, self.image))
         return Prediction(self.config, template, image, self.template_joints, *own)

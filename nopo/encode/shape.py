@@ -12,8 +12,6 @@ each of some questions looks for its answer where it likes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +20,8 @@ from nopo.body.skeleton import NUM_BONES, NUM_JOINTS
 from nopo.encode import landmarks
 
 HIDDEN = 256
+TRAITS = 6
+"""Sex, age, muscle, weight, height and proportions: asked for while training, so that what tells them is looked for."""
 QUESTIONS = 8
 JOINT_COMPONENTS = 16
 """What is left of the joints' variety beyond these is below a millimetre."""
@@ -65,12 +65,11 @@ class ShapeHead(nn.Module):
     bone_weights: Tensor
     places: Tensor
 
-    def __init__(self, channels: int, width: int, components: int, template_size: int) -> None:
+    def __init__(self, channels: int, components: int, template_size: int) -> None:
         """Sizes.
 
         Args:
             channels: of the photos' cells.
-            width: of the template's tokens.
             components: K.
             template_size: S.
         """
@@ -79,8 +78,9 @@ class ShapeHead(nn.Module):
         self.reader = LandmarkReader(coefficients)
         self.gather = nn.Linear(channels, HIDDEN)
         self.ask = nn.Linear(HIDDEN, QUESTIONS)
-        self.weigh = nn.Linear(QUESTIONS * HIDDEN + width, HIDDEN)
+        self.weigh = nn.Linear(QUESTIONS * HIDDEN, HIDDEN)
         self.add = nn.Linear(HIDDEN, coefficients)
+        self.traits = nn.Linear(HIDDEN, TRAITS)
         texels = template_size**2
         self.register_buffer("template_joints", torch.zeros(NUM_JOINTS, 3))
         self.register_buffer("joint_mean", torch.zeros(NUM_JOINTS, 3))
@@ -96,42 +96,26 @@ class ShapeHead(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, found: Tensor, template: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-        """Landmarks, template tokens and photos' cells -> joints and a surface.
+    def forward(self, found: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Landmarks and photos' cells -> joints and a surface.
 
         Args:
             found: [B, V, SIZE], see `landmarks.find_landmarks`.
-            template: [B, m, width].
-            cells: [B, V·n, channels], see `cells_of`.
+            cells: [B, V·n, channels], see `unet.PhotoMaps`.
 
         Returns:
-            rest joints [B, 55, 3] and texel offsets [B, S·S, 3], metres.
+            rest joints [B, 55, 3] and texel offsets [B, S·S, 3], metres, and log odds of the traits [B, TRAITS].
         """
         seen = F.gelu(self.gather(cells))
         asked = self.ask(seen)
         with torch.autocast(cells.device.type, enabled=False):
-            asked, seen, template, found = (x.to(self.add.weight.dtype) for x in (asked, seen, template, found))
+            asked, seen, found = (x.to(self.add.weight.dtype) for x in (asked, seen, found))
             answers = asked.softmax(1).mT @ seen  # [B, QUESTIONS, HIDDEN]
-            weighed = F.gelu(self.weigh(torch.cat([answers.flatten(1), template.mean(1)], -1)))
-            return self.body(self.reader(found) + self.add(weighed))
+            weighed = F.gelu(self.weigh(answers.flatten(1)))
+            return *self.body(self.reader(found) + self.add(weighed)), self.traits(weighed)
 
     def body(self, coefficients: Tensor) -> tuple[Tensor, Tensor]:
         """Coefficients [B, JOINT_COMPONENTS + K], standard deviations -> joints and offsets, see `forward`."""
         of_joints, of_surface = coefficients.split([len(self.joint_basis), len(self.basis)], -1)
         joints = self.template_joints + self.joint_mean + torch.einsum("bk,kjc->bjc", of_joints, self.joint_basis)
         return joints, self.mean + torch.einsum("bk,kxc->bxc", of_surface, self.basis)
-
-
-def cells_of(tokens: Sequence[Tensor], eighth: Tensor, views: int) -> Tensor:
-    """Everything that is known of each cell of 16×16 pixels.
-
-    Args:
-        tokens: of the encoder and of the last decoder layer, [B·V, n, C] each.
-        eighth: [B·V, C, 2h, 2w] the U-Net's map at 1/8, n = h·w.
-        views: V.
-
-    Returns:
-        [B, V·n, sum of the C, the map's counting four times].
-    """
-    fine = F.pixel_unshuffle(eighth, 2).flatten(2).mT  # [B·V, n, 4 C]
-    return torch.cat([*tokens, fine], -1).unflatten(0, (-1, views)).flatten(1, 2)

@@ -1,13 +1,13 @@
-"""The open model's way in and out: convolutions down to the tokens, and back up to one surface point a pixel.
+"""The open model's network of the photos: convolutions down to an eighth of a person, and back to a point a pixel.
 
-A U-Net (Ronneberger et al., 2015) with the transformer at its bottom. Where on the body a pixel lies is mostly a matter
-of what is near it, which convolutions learn from several times fewer photos than a transformer with dense heads of the
-same size (docs/OPEN_MODEL.md). The original has neither half.
+A U-Net (Ronneberger et al., 2015). Where on the body a pixel lies is mostly a matter of what is near it, which
+convolutions learn from several times fewer photos than the original's transformer does; inside this network a
+transformer had no say at all (docs/OPEN_MODEL.md). The original has none of this.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,11 +16,35 @@ from torch import Tensor, nn
 from nopo.encode.attention import NORM_EPS
 from nopo.encode.config import ModelConfig
 from nopo.encode.dpt import Pointwise, Readout
+from nopo.encode.facing import Facing
 
 GROUPS = 8
 BEARINGS = 6
 SUBPIXELS = 2
 """The finest level has half the photo's resolution; each of its cells speaks for so many pixels a side."""
+
+
+@dataclass(frozen=True, eq=False)
+class PhotoMaps:
+    """What the U-Net says of N photos.
+
+    Attributes:
+        points: raw, [N, 3 or 4, H, W]: metres, and the log of their error's scale.
+        opacity: raw, [N, 1, H, W].
+        bone_logits: of every cell of 2×2 pixels, [N, 69, H/2, W/2].
+        cells: everything that is known of each cell of 16×16 pixels, [N, H/16·W/16, C].
+        facing: the direction that each person seems to face, [N, 2] (see `Facing`).
+        head: log odds of where the head is, [N, H/8, W/8].
+        known: the directions that the layers went by, [N, 2], told or found; without gradients.
+    """
+
+    points: Tensor
+    opacity: Tensor
+    bone_logits: Tensor
+    cells: Tensor
+    facing: Tensor
+    head: Tensor
+    known: Tensor
 
 
 class ResidualBlock(nn.Module):
@@ -55,40 +79,39 @@ class Down(nn.Module):
 class Up(nn.Module):
     """To double the resolution, where the way down left its map."""
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, blocks: int) -> None:
         super().__init__()
         self.narrow = Pointwise(channels_in, channels_out, bias=False)
-        self.block = ResidualBlock(channels_out)
         self.norm = nn.GroupNorm(GROUPS, channels_out)
+        self.blocks = nn.Sequential(*(ResidualBlock(channels_out) for _ in range(blocks)))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """[N, C, h, w] and the map [N, C', 2h, 2w] of the way down -> [N, C', 2h, 2w]."""
         x = F.interpolate(self.narrow(x), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.block(F.silu(self.norm(x + skip)))
+        return self.blocks(F.silu(self.norm(x + skip)))
 
 
-class UNetEncoder(nn.Module):
-    """Photos to tokens of 16×16 pixels, and the maps that the way up needs."""
+class Bottom(nn.Module):
+    """Cells of 16×16 pixels: told which way the person faces, and what the picture around them shows."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        assert config.unet is not None
-        half, quarter, eighth = config.unet
-        self.to_half = Down(config.input_channels + BEARINGS, half, 1)
-        self.to_quarter = Down(half, quarter, 1)
-        self.to_eighth = Down(quarter, eighth, 2)
-        self.to_sixteenth = Down(eighth, config.encoder_width, 2)
-        self.norm = nn.LayerNorm(config.encoder_width, eps=NORM_EPS)
+        assert config.unet is not None and config.facing is not None
+        *_, channels, wide = config.unet
+        self.facing = Facing(config.input_channels, config.facing, channels)
+        self.norm = nn.LayerNorm(channels, eps=NORM_EPS)
+        self.told_norm = nn.LayerNorm(channels, eps=NORM_EPS)
+        self.around = Down(channels, wide, config.unet_blocks[-1])
+        self.consult = Pointwise(wide, channels)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Photos with their `bearings` [N, C + 6, H, W] -> tokens [N, h·w, width] and maps at 1/2, 1/4 and 1/8."""
-        half = self.to_half(images)
-        quarter = self.to_quarter(half)
-        eighth = self.to_eighth(quarter)
-        tokens = self.to_sixteenth(eighth).flatten(2).transpose(1, 2)
-        # Blocks without norms let values grow without end, and the transformer adds to what it is given: it has to be
-        # given values of its own size. Without this it had no say at all (docs/OPEN_MODEL.md).
-        return self.norm(tokens), [half, quarter, eighth]
+    def forward(self, x: Tensor, known: Tensor) -> Tensor:
+        """[N, C, h, w] and directions [N, 2] -> [N, C, h, w]."""
+        # Blocks without norms let values grow without end; what is told has to be as large as what it is added to.
+        tokens = self.norm(x.flatten(2).mT)
+        tokens = self.told_norm(self.facing.tell(tokens, known))
+        x = tokens.mT.unflatten(2, x.shape[2:])
+        seen = F.interpolate(self.consult(self.around(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return x + seen[:, :, : x.shape[2], : x.shape[3]]  # odd grids come back one row or column too large
 
 
 def bearings(masks: Tensor, direction: Tensor) -> Tensor:
@@ -116,27 +139,34 @@ def bearings(masks: Tensor, direction: Tensor) -> Tensor:
     return torch.stack([columns, rows, columns * cosine, columns * sine, cosine, sine], 1)
 
 
-class UNetHeads(nn.Module):
-    """Tokens to raw maps at the photo's resolution, like `nopo.encode.dpt.StreamHeads`.
+class UNet(nn.Module):
+    """Photos to raw maps at their own resolution.
 
     Every pixel has its own point, error and opacity; the four pixels of a cell share their skinning.
+
+    Attributes:
+        cell_channels: C of `PhotoMaps.cells`.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         assert config.unet is not None
-        half, quarter, eighth = config.unet
-        self.consult = Pointwise(config.decoder_width, config.encoder_width)
-        self.to_eighth = Up(config.encoder_width, eighth)
-        self.to_quarter = Up(eighth, quarter)
-        self.to_half = Up(quarter, half)
-        self.points = Readout(half, SUBPIXELS**2 * (3 + config.uncertainty))
-        self.opacity = Readout(half, SUBPIXELS**2)
-        self.bones = Readout(half, config.gaussian_channels["bone_logits"])
+        *channels, _ = config.unet
+        *blocks, _ = config.unet_blocks
+        sizes = zip((config.input_channels + BEARINGS, *channels), channels, blocks, strict=False)
+        self.down = nn.ModuleList(Down(before, after, count) for before, after, count in sizes)
+        self.bottom = Bottom(config)
+        sizes = zip(channels[:0:-1], channels[-2::-1], blocks[-2::-1], strict=True)
+        self.up = nn.ModuleList(Up(before, after, (count + 1) // 2) for before, after, count in sizes)
+        self.cell_channels = channels[-1] + 4 * channels[-2]
+        finest = channels[0]
+        self.points = Readout(finest, SUBPIXELS**2 * (3 + config.uncertainty))
+        self.opacity = Readout(finest, SUBPIXELS**2)
+        self.bones = Readout(finest, config.gaussian_channels["bone_logits"])
 
     def start(self, opacity: float, log_error: float) -> None:
         """Begin with photos collapsed to within two metres, of these log odds of opacity and log error in metres."""
-        for layer in (self.consult, self.opacity):
+        for layer in (self.bottom.consult, self.opacity):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         # The points' own weights stay as large as they are: with small ones everybody is an average for 10,000 photos.
@@ -145,16 +175,24 @@ class UNetHeads(nn.Module):
             self.points.bias[3 * SUBPIXELS**2 :] = log_error
             self.opacity.bias[:] = opacity
 
-    def forward(
-        self, tokens: Sequence[Tensor], grid: tuple[int, int], image: Tensor, skips: Sequence[Tensor]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Tokens of the hooked layers, each [N, h·w, C], and the maps of `UNetEncoder`.
+    def forward(self, photos: Tensor, told_facing: Tensor | None = None) -> PhotoMaps:
+        """Photos with their mattes [N, 4, H, W] in [-1, 1] to everything that is said of them.
 
-        Returns:
-            raw points [N, 3 or 4, H, W], raw opacity [N, 1, H, W] and, for every cell, bone logits [N, 69, H/2, W/2].
+        `told_facing` [N, 2] takes the place of the directions that `Facing` finds; rows of NaN are found.
         """
-        own, consulted = (x.transpose(1, 2).unflatten(2, grid) for x in (tokens[0], tokens[-1]))
-        half, quarter, eighth = skips
-        x = self.to_half(self.to_quarter(self.to_eighth(own + self.consult(consulted), eighth), quarter), half)
+        facing, head = self.bottom.facing.ask(photos)
+        known = facing.detach()  # it learns from the truth alone
+        if told_facing is not None:
+            known = torch.where(told_facing.isnan(), known, told_facing)
+        x = torch.cat([photos, bearings((photos[:, 3] + 1) / 2, known)], 1)
+        skips = []
+        for level in self.down:
+            x = level(x)
+            skips.append(x)
+        x = self.bottom(skips.pop(), known)
+        # A cell of 16×16 pixels, and the four of 8×8 that it is made of.
+        cells = torch.cat([x, F.pixel_unshuffle(skips[-1], 2)], 1).flatten(2).mT
+        for level in self.up:
+            x = level(x, skips.pop())
         points, opacity = (F.pixel_shuffle(readout(x), SUBPIXELS) for readout in (self.points, self.opacity))
-        return points, {"opacity": opacity, "bone_logits": self.bones(x)}
+        return PhotoMaps(points, opacity, self.bones(x), cells, facing, head, known)

@@ -62,6 +62,7 @@ class Batch:
         bone_index: [B, V, H, W, 4] uint8 strongest bones; `bone_weight` [B, V, H, W, 4], sum 1 where valid.
         parts: [B, V, H, W] int8 coarse part 0 to 23, -1 where not valid.
         rest_joints: [B, 55, 3] metres, of the subject.
+        traits: [B, 6] of `person.TRAITS`.
         facing: [B, V, 2] sine and cosine of the angle by which the body is turned away from the camera: (0, 1) looks
             into it, (1, 0) faces the right of the picture, (0, -1) shows the back; (0, 0) where that is undefined.
         uv_positions: [B, S, S, 3] canonical, metres; `uv_colors` [B, S, S, 3] sRGB under the photos' mean light.
@@ -81,6 +82,7 @@ class Batch:
     bone_weight: Tensor
     parts: Tensor
     rest_joints: Tensor
+    traits: Tensor
     facing: Tensor
     uv_positions: Tensor
     uv_colors: Tensor
@@ -121,7 +123,7 @@ class Batch:
         changed: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name in ("rest_joints", "uv_positions", "uv_colors"):
+            if f.name in ("rest_joints", "traits", "uv_positions", "uv_colors"):
                 changed[f.name] = value.repeat_interleave(views, 0)
             elif f.name in ("cameras", "poses"):
                 changed[f.name] = [[one] for several in value for one in several]
@@ -248,6 +250,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "masks": mask,
         "clean_masks": coverage * window,
         "rest_joints": subject.rest_joints,
+        "traits": subject.traits,
         "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
         **_truth(subject, exposure, mask, window),
         **uv_surface(subject, exposure, wishes.uv_size),

@@ -18,6 +18,9 @@ from nopo.synthetic.wardrobe import Look, Outfit, sample_look, sample_outfit
 
 HELD_OUT_EVERY = 8
 
+TRAITS = ("gender", "age", "muscle", "weight", "height", "proportions")
+"""What shapes a body most, each in [0, 1]; columns of the open body's phenotypes."""
+
 
 @dataclass(frozen=True, eq=False)
 class Person:
@@ -36,6 +39,7 @@ class Person:
         grid_bones: [E, 4] strongest bones of the grids' faces; `grid_corners` [E, 3, 4] their weights at the corners.
         rest_joints: [55, 3] metres.
         shape: [K] coefficients of the open body.
+        traits: [6] of TRAITS.
     """
 
     look: Look
@@ -50,6 +54,7 @@ class Person:
     grid_corners: Tensor
     rest_joints: Tensor
     shape: Tensor
+    traits: Tensor
 
     @property
     def bone_weights(self) -> Tensor:
@@ -87,17 +92,19 @@ def sample_person(figure: Figure, dice: Dice, *, held_out: bool = False) -> Pers
     share = dice.uniform(0, 0.35) if dice.chance(0.6) else 0.0
     shape = body.shapes[one] * (1 - share) + body.shapes[two] * share
     phenotype = dict(zip(body.phenotype_names, body.phenotypes[one].tolist(), strict=True))
+    blended = body.phenotypes[one] * (1 - share) + body.phenotypes[two] * share
     jitter = torch.randn(body.num_shapes, generator=dice.generator()) * 0.12
     return make_person(
         figure,
         shape + jitter,
         sample_look(dice, phenotype["gender"], phenotype["age_years"]),
         sample_outfit(dice, phenotype["gender"]),
+        blended[[body.phenotype_names.index(name) for name in TRAITS]],
     )
 
 
-def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit) -> Person:
-    """Cut the clothes of `outfit` for the body of `shape` [K]."""
+def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit, traits: Tensor) -> Person:
+    """Cut the clothes of `outfit` for the body of `shape` [K], whose `traits` are known."""
     body = figure.body
     joints = body.rest_joints(shape)
     clothed, trunk = dress(figure, outfit, look, body.vertices(shape), joints)
@@ -136,6 +143,7 @@ def make_person(figure: Figure, shape: Tensor, look: Look, outfit: Outfit) -> Pe
         grid_corners=grid_corners,
         rest_joints=joints,
         shape=shape,
+        traits=traits,
     )
 
 

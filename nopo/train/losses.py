@@ -34,6 +34,7 @@ class LossWeights:
     opacity: float = 0.1  # nats
     template: float = 6.0  # metres
     joints: float = 8.0  # metres
+    traits: float = 0.15  # nats
     facing: float = 1.0  # squared length of a difference of unit vectors
     head: float = 0.3  # nats
 
@@ -59,6 +60,9 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
         "opacity": weights.opacity * _opacity(image.opacities, image.mask, valid),
         "joints": weights.joints * (prediction.rest_joints - batch.rest_joints).norm(dim=-1).mean(),
     }
+    if prediction.traits is not None:
+        wrong = F.binary_cross_entropy_with_logits(prediction.traits, batch.traits, reduction="none")  # [B, TRAITS]
+        terms["traits"] = weights.traits * wrong.sum(-1).mean()
     if prediction.facing is not None:
         known = batch.facing.square().sum(-1) > 0.5  # [B, V] not for people who lie or look up
         wrong = (prediction.facing - batch.facing)[known].square().sum(-1)  # [K]

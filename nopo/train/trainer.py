@@ -18,12 +18,14 @@ from nopo.body.open import load_open_body
 from nopo.body.template import Template
 from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
+from nopo.encode.dpt import Pointwise, Readout
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
 from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
 from nopo.train.memory import Memory
+from nopo.train.muon import Muon
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
 from nopo.train.state import append_history, load_state, save_state
@@ -51,7 +53,7 @@ class Run:
 
     network: Network
     ema: dict[str, Tensor]
-    optimizer: torch.optim.AdamW
+    optimizers: list[torch.optim.Optimizer]
     memory: Memory
     step: int = 0
     seen: int = 0
@@ -62,7 +64,7 @@ class Run:
         """Plain values and tensors, for `save_state`."""
         return {
             "config": self.network.config.to_dict(), "network": self.network.state_dict(), "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(), "memory": self.memory.state(),
+            "optimizers": [one.state_dict() for one in self.optimizers], "memory": self.memory.state(),
             "step": self.step, "seen": self.seen, "seconds": self.seconds,
         }  # fmt: skip
 
@@ -176,7 +178,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     seen = 0
     if state is not None:
         network = Network(ModelConfig.from_dict(state["config"]))
-        if "memory" not in state or state["network"].keys() != network.state_dict().keys():
+        if "optimizers" not in state or state["network"].keys() != network.state_dict().keys():
             raise TrainingError(
                 f"{out.name} holds a run of another version of nopo, whose network had other parts; start a new one in "
                 "another folder."
@@ -193,17 +195,15 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         know_people(network, recipe.seed)
         LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
     network = network.to(device).train()
-    optimizer = torch.optim.AdamW(
-        _groups(network, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True
-    )
-    memory = Memory(network)
+    optimizers, memory = _optimizers(network, recipe), Memory(network)
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
-        return Run(network, ema, optimizer, memory, seen=seen)
-    optimizer.load_state_dict(state["optimizer"])
+        return Run(network, ema, optimizers, memory, seen=seen)
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
     memory.load(state["memory"])
     ema = {name: tensor.to(device) for name, tensor in state["ema"].items()}
-    return Run(network, ema, optimizer, memory, state["step"], state["seen"], state["seconds"])
+    return Run(network, ema, optimizers, memory, state["step"], state["seen"], state["seconds"])
 
 
 def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
@@ -218,13 +218,24 @@ def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
     return larger, len(unfit.missing_keys)
 
 
-def _groups(network: Network, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases, norms and the template's tokens do not."""
-    decay: list[torch.nn.Parameter] = []
-    free: list[torch.nn.Parameter] = []
-    for name, parameter in network.named_parameters():
-        (decay if parameter.ndim >= 2 and "template_tokens" not in name else free).append(parameter)
-    return [{"params": decay, "weight_decay": weight_decay}, {"params": free, "weight_decay": 0.0}]
+def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon for what lies within the U-Net; AdamW for what is said in the end, for the shape head, biases and norms."""
+    assert network.unet is not None
+    hidden = [
+        module.weight
+        for module in network.unet.modules()
+        if isinstance(module, (torch.nn.Conv2d, Pointwise)) and not isinstance(module, Readout)
+    ]
+    ours = {id(parameter) for parameter in hidden}
+    others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
+    groups = [
+        {"params": [parameter for parameter in others if parameter.ndim >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [parameter for parameter in others if parameter.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [
+        Muon(hidden, recipe.learning_rate, weight_decay=recipe.weight_decay),
+        torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True),
+    ]
 
 
 def _dice(recipe: Recipe, seen: int) -> torch.Generator:
@@ -288,8 +299,8 @@ def _step(
     On a CPU, several learners with a thread each are faster than one with several threads: each takes its share of the
     people, and the gradients are averaged in a fixed order, so that a run is the same every time.
     """
-    network, optimizer = run.network, run.optimizer
-    for group in optimizer.param_groups:
+    network = run.network
+    for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
         group["lr"] = recipe.rate(run.step) * run.pace
     told = _told(batch, recipe, run.seen)
     shares = share_out(batch, network.config, learners)
@@ -315,7 +326,6 @@ def _step(
     else:
         with ThreadPoolExecutor(len(shares), "nopo-learner") as pool:
             results = list(pool.map(learn, shares))
-    optimizer.zero_grad(set_to_none=True)
     for parameter, *parts in zip(parameters, *(grads for grads, _ in results), strict=True):
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
@@ -323,7 +333,8 @@ def _step(
     figures = run.memory.add_gradients(recipe.loss, recipe.remembered, _dice(recipe, run.seen))
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
-        optimizer.step()
+        for optimizer in run.optimizers:
+            optimizer.step()
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)

@@ -29,7 +29,10 @@ def small_network(preset: str, seed: int = 0) -> Network:
         config = replace(ModelConfig.vitl(), **SIZES, merge_width=16, points_hidden=8)
     else:
         plain = {"detail": 1, "fade_bridges": False}  # what happens after the network has tests of its own
-        config = replace(ModelConfig.open(), **SIZES, **plain, unet=(8, 16, 32), facing=(8, 8, 16), shape_components=4)
+        config = replace(
+            ModelConfig.open(), template_size=32, **plain, unet=(8, 16, 32, 64, 96), unet_blocks=(1, 1, 2, 1, 1),
+            facing=(8, 8, 16), shape_components=4,
+        )  # fmt: skip
     network = Network(config).eval()
     for buffer in network.buffers():
         nn.init.uniform_(buffer, 0.0, 0.1)

@@ -86,7 +86,7 @@ def test_decoder_streams_see_what_the_definition_says():
         def joined(*parts: Rotary) -> Rotary:
             return Rotary(torch.cat([p.cos for p in parts]), torch.cat([p.sin for p in parts]))
 
-        x = backbone.encoder_norm(_through(backbone.encoder, backbone.patches(images)[0], image_rotary))
+        x = backbone.encoder_norm(_through(backbone.encoder, backbone.patches(images), image_rotary))
         x, t = backbone.to_decoder(x), backbone.to_decoder(backbone.template_tokens[None])
         for a, b in zip(backbone.template_decoder, backbone.image_decoder, strict=True):
             seen = a.memory(x.flatten(0, 1)[None], joined(*[image_rotary] * v))
@@ -126,7 +126,7 @@ def test_every_parameter_learns(preset):
         for branch in (p.image, p.template)
         for x in (branch.means, branch.covars * 1e4, branch.opacities, branch.sh, branch.bone_logits)
     )
-    for extra in (p.rest_joints, p.facing, p.head, p.image.uncertainty, p.template.uncertainty):
+    for extra in (p.rest_joints, p.facing, p.head, p.traits, p.image.uncertainty, p.template.uncertainty):
         loss = loss + (0 if extra is None else extra.square().sum())
     loss.backward()
     dead = [n for n, q in network.named_parameters() if q.grad is None or float(q.grad.abs().max()) == 0]

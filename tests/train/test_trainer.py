@@ -19,8 +19,7 @@ from nopo.weights import resolve
 
 RECIPE = Recipe(photos=2, stages=(Stage(float("inf"), 64, 0.5, views=(0.5, 0.5)),), warmup=1)
 CONFIG = replace(
-    ModelConfig.open(), template_size=32, encoder_width=64, encoder_layers=1, decoder_width=64, decoder_layers=3,
-    hooks=(0, 1, 2, 3), unet=(8, 16, 32), shape_components=2,
+    ModelConfig.open(), template_size=32, unet=(8, 16, 32, 64, 64), unet_blocks=(1, 1, 1, 1, 1), shape_components=2,
 )  # fmt: skip
 
 
@@ -210,4 +209,4 @@ def test_without_a_state_training_starts_from_the_shipped_checkpoint(tmp_path, c
     run = trainer._start(tmp_path, "cpu", RECIPE, ModelConfig.open(), resume=True, scratch=False)
     shipped = load_network(resolve("open"))
     assert run.step == 0 and run.seen > 0 and "shipped checkpoint" in caplog.text
-    assert torch.equal(run.network.backbone.template_tokens, shipped.backbone.template_tokens)
+    assert torch.equal(run.network.unet.points.weight, shipped.unet.points.weight)
