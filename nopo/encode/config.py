@@ -94,7 +94,9 @@ class ModelConfig:
         if self.detail > 1 and self.image_colour is None:
             raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
         if self.unet is not None and (len(self.unet), len(self.unet_blocks)) != (LEVELS, LEVELS):
-            raise CheckpointError(f"The network's U-Net must have {LEVELS} levels; this one is of another version of nopo.")
+            raise CheckpointError(
+                f"The network's U-Net must have {LEVELS} levels; this one is of another version of nopo."
+            )
         parts = (
             self.unet is not None, self.shape_components > 0, self.mask_input, self.facing is not None,
             self.image_colour is not None,

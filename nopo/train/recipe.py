@@ -43,7 +43,7 @@ class Recipe:
     """
 
     seed: int = 0
-    photos: int = 16
+    photos: int = 32
     learning_rate: float = 1.2e-3
     warmup: int = 100
     decay_after: int = 3000
@@ -51,7 +51,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema: float = 0.998
     told: float = 0.3
-    remembered: int = 64
+    remembered: int = 128
     stages: tuple[Stage, ...] = (
         Stage(20_000, 128, 0.3, views=(1.0,)),
         Stage(math.inf, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
