@@ -25,6 +25,9 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
 """Ways to face by name: left and right are those of the picture."""
 
 GROUPS = 8
+DEPTH = 3
+"""Blocks at the coarsest level: together they see a whole head and the shoulders below it."""
+
 HIDDEN = 64
 HARMONICS = 4  # sine and cosine of the angle and of twice the angle
 
@@ -74,7 +77,7 @@ class Facing(nn.Module):
         for before, after in zip((inputs, *channels), channels, strict=False):
             shrink = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
             layers += [shrink, nn.GroupNorm(GROUPS, after), nn.SiLU(inplace=True), Residual(after)]
-        self.look = nn.Sequential(*layers, Residual(channels[-1]))
+        self.look = nn.Sequential(*layers, *(Residual(channels[-1]) for _ in range(DEPTH)))
         self.hidden = nn.Linear(channels[-1], HIDDEN)
         self.votes = nn.Linear(HIDDEN, 6)
         self.heard = nn.Linear(HARMONICS, HIDDEN)

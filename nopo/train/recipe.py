@@ -49,7 +49,7 @@ class Recipe:
     decay_after: int = 3000
     weight_decay: float = 0.02
     clip_norm: float = 1.0
-    ema: float = 0.998
+    ema: float = 0.996
     told: float = 0.3
     remembered: int = 128
     stages: tuple[Stage, ...] = (

@@ -66,11 +66,15 @@ def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
     template = replace(
         branch(torch.cat([front, back], 0).flatten(0, 1), torch.zeros(8, 3)),
         grid=(1, 4, 2),
+        covars=torch.diag(torch.tensor([0.002, 0.002, 0.0]).square()).expand(8, 3, 3),
         bone_logits=torch.full((8, 69), -50.0).index_fill(1, torch.tensor([elbow]), 50.0),
     )
     done = complete_template(template, branch(means, colours, mask), torch.zeros(55, 3))
-    torch.testing.assert_close(done.means[:4], template.means[:4] - torch.tensor([0.0, 0.0, completion.LINING_M]))
-    assert torch.equal(done.means[4:], template.means[4:]), "nothing covers the back"
+    reach = 0.002 * completion.SPLAT_REACH
+    deeper = torch.tensor([0.0, 0.0, completion.LINING_M + reach])
+    torch.testing.assert_close(done.means[:4], template.means[:4] - deeper)
+    nothing_covers_it = template.means[4:] + torch.tensor([0.0, 0.0, reach])
+    torch.testing.assert_close(done.means[4:], nothing_covers_it)
     assert torch.equal(done.opacities, template.opacities)
     torch.testing.assert_close(done.sh[:, 0], RED.expand(8, 3))
 
