@@ -115,7 +115,7 @@ def sample_pose(dice: Dice, kind: str | None = None) -> Pose:
         arm = kind
         if one_armed and left != raised:
             arm = other
-        _arm(draft, dice, left, arm, swing, stride)
+        _arm(draft, dice, left, arm, swing, stride, over=left == raised)
         _hand(draft, dice, left, kind)
     draft.turn("jaw", (_X, max(0.0, dice.normal(3))))
     return Pose(clamp_to_limits(_rotations(draft)), torch.zeros(3))
@@ -198,8 +198,8 @@ def _leg(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, lift: f
     draft.side(left, "foot", (_X, toes))
 
 
-def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride: float) -> None:
-    """Shoulder = forward swing (x), lowering (z), turning the arm about itself (x); then elbow and wrist."""
+def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride: float, over: bool) -> None:
+    """Of two crossed arms one lies `over` the other. Shoulder = forward swing (x), lowering (z), turning the arm about itself (x); then elbow and wrist."""
     down, forward, inward, elbow = dice.normal(5, 74), dice.normal(6, 2), dice.normal(12, 10), abs(dice.normal(9, 12))
     if kind == "walk":
         forward, elbow = -stride * 0.8 * swing + dice.normal(4), abs(dice.normal(12, 22))
@@ -211,8 +211,8 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
         down, forward = dice.normal(5, 50), dice.normal(5, -8)
         inward, elbow = dice.normal(6, 78), dice.normal(7, 98)
     elif kind == "crossed":
-        down, forward = dice.normal(3, 72), dice.normal(4, 28 if left else 20)
-        inward, elbow = dice.normal(5, 62 if left else 72), dice.normal(6, 105)
+        down, forward = dice.normal(3, 72), dice.normal(4, 28 if over else 20)
+        inward, elbow = dice.normal(5, 62 if over else 72), dice.normal(6, 105)
     elif kind == "wave":
         down, forward = dice.uniform(-25, 25), dice.uniform(0, 20)
         inward, elbow = dice.normal(12, -80), dice.uniform(55, 110)

@@ -45,6 +45,13 @@ def test_knees_bend_back_and_elbows_forward():
         assert rotations[JOINT_NAMES.index("right_elbow"), 1] > -0.06
 
 
+def test_either_arm_may_be_crossed_over_the_other():
+    ahead = [
+        p["left_elbow"][2] + p["left_wrist"][2] - p["right_elbow"][2] - p["right_wrist"][2] for p in many("crossed")
+    ]
+    assert 5 <= sum(float(distance) > 0 for distance in ahead) <= 15
+
+
 def test_kinds_look_like_their_names():
     assert all(p["left_wrist"][1] < p["pelvis"][1] + 0.2 for p in many("stand"))
     assert all(p["left_wrist"][1] > p["neck"][1] for p in many("arms_up"))
