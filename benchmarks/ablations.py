@@ -130,6 +130,12 @@ def unfaded(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Predictio
         return predict(pipeline, subject, count)
 
 
+def sure(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Every place counts as sure: what lies between limbs or surfaces stays, however the network doubts it."""
+    with _configured(pipeline.network, uncertainty=False):
+        return predict(pipeline, subject, count)
+
+
 def told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
     """The network is told which way the person really faces."""
     batch = subject.photos
@@ -184,6 +190,7 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "without its coarsest level": (1, silenced),
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
+    "sure of every place": (1, sure),
     "everybody in the template's proportions": (1, template_proportions),
     "true proportions": (1, knowing_joints),
     "true proportions and surface": (1, knowing_body),

@@ -85,6 +85,8 @@ class ModelConfig:
     photos' Gaussians on its surface (see `settle`)."""
     fade_bridges: bool = False
     """Photos' Gaussians that lie between two surfaces become transparent (see `bridges`)."""
+    smooth: bool = False
+    """Neighbouring pixels' places are averaged on each surface (see `smooth`)."""
 
     def __post_init__(self) -> None:
         if self.template_size <= 0 or self.template_size % PATCH:
@@ -97,6 +99,8 @@ class ModelConfig:
             raise CheckpointError(
                 f"The network's U-Net must have {LEVELS} levels; this one is of another version of nopo."
             )
+        if self.smooth and self.splats != "tangent":
+            raise CheckpointError("smooth needs tangent splats: learned ones do not follow the surface.")
         parts = (
             self.unet is not None, self.shape_components > 0, self.mask_input, self.facing is not None,
             self.image_colour is not None,
@@ -152,6 +156,7 @@ class ModelConfig:
             shape_components=32,
             complete=True,
             fade_bridges=True,
+            smooth=True,
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,9 +14,7 @@ from torch import Tensor
 
 from nopo.encode.activations import SH_DC, pixel_colours
 from nopo.encode.prediction import Branch
-
-SAME_SURFACE_M = 0.06
-"""Neighbours farther apart than this on the canonical body lie on two sides of a depth edge: nothing lies between."""
+from nopo.encode.smooth import SAME_SURFACE_M
 
 
 def shrink(images: Tensor, masks: Tensor, factor: int) -> tuple[Tensor, Tensor]:

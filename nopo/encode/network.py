@@ -26,6 +26,7 @@ from nopo.encode.dpt import StreamHeads
 from nopo.encode.landmarks import find_landmarks
 from nopo.encode.prediction import Branch, Prediction
 from nopo.encode.shape import ShapeHead
+from nopo.encode.smooth import smooth_surface
 from nopo.encode.unet import PhotoMaps, UNet
 from nopo.encode.window import cut_columns, paste_columns, window_columns
 from nopo.errors import NopoError
@@ -128,6 +129,7 @@ class Network(nn.Module):
         small_images, small_masks = (images, masks) if detail == 1 else shrink(images, masks, detail)
         prediction = self.forward_batch(small_images[None], small_masks[None], template, told_facing=facing)[0]
         image = fade_bridges(prediction.image) if self.config.fade_bridges else prediction.image
+        image = smooth_surface(image) if self.config.smooth else image
         if detail > 1:
             image = refine(image, images, masks, detail, self.config.image_colour or 0.0)
         return replace(prediction, image=image if starts is None else paste_columns(image, starts, full))
@@ -143,7 +145,7 @@ class Network(nn.Module):
     ) -> Prediction:
         """A batch of people; every tensor keeps B as its first axis.
 
-        Without gradients the heads run one view at a time, which bounds the memory.
+        Without gradients dense heads run one view at a time, which bounds the memory.
 
         Args:
             images: [B, V, 3, H, W], as `forward` takes them.

@@ -199,7 +199,10 @@ def _leg(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, lift: f
 
 
 def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride: float, over: bool) -> None:
-    """Of two crossed arms one lies `over` the other. Shoulder = forward swing (x), lowering (z), turning the arm about itself (x); then elbow and wrist."""
+    """Shoulder = forward swing (x), lowering (z), turning the arm about itself (x); then elbow and wrist.
+
+    Of two crossed arms one lies `over` the other.
+    """
     down, forward, inward, elbow = dice.normal(5, 74), dice.normal(6, 2), dice.normal(12, 10), abs(dice.normal(9, 12))
     if kind == "walk":
         forward, elbow = -stride * 0.8 * swing + dice.normal(4), abs(dice.normal(12, 22))

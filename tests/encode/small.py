@@ -28,7 +28,11 @@ def small_network(preset: str, seed: int = 0) -> Network:
     if preset == "vitl":
         config = replace(ModelConfig.vitl(), **SIZES, merge_width=16, points_hidden=8)
     else:
-        plain = {"detail": 1, "fade_bridges": False}  # what happens after the network has tests of its own
+        plain = {
+            "detail": 1,
+            "fade_bridges": False,
+            "smooth": False,
+        }  # what happens after the network has tests of its own
         config = replace(
             ModelConfig.open(), template_size=32, **plain, unet=(8, 16, 32, 64, 96), unet_blocks=(1, 1, 2, 1, 1),
             facing=(8, 8, 16), shape_components=4,
