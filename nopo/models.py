@@ -50,7 +50,7 @@ class Model:
 OPEN = Model(
     name="open",
     file="open.safetensors",
-    frame_size=(256, 256),
+    frame_size=(512, 512),
     views=None,
     background=WHITE,
     training="synthetic people of this project",

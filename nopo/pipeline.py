@@ -17,6 +17,7 @@ from nopo.articulate import leaf_bones_of, warp_shape
 from nopo.avatar import Avatar
 from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network, read_metadata
+from nopo.encode.detail import shrink
 from nopo.encode.facing import directions
 from nopo.errors import NopoError
 from nopo.models import OPEN, Model, of_file, of_network
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from nopo.encode.network import Network
 
 LOGGER = logging.getLogger(__name__)
+
+MOST_PIXELS = 3 * 512**2
+"""Of one person's photos together, as many Gaussians at most: eight photos at full size would need 3 GiB."""
 
 
 class Pipeline:
@@ -149,8 +153,9 @@ class Pipeline:
             raise NopoError(f"Give one direction for each of the {len(views.images)} photos, not {len(facing)}.")
         told = None if facing is None else directions(facing)
         progress("encode", 0, 1)
+        images, masks = self._within_budget(views)
         with self._one_at_a_time, torch.inference_mode():
-            images, masks = views.images.to(self.device), views.masks.to(self.device)
+            images, masks = images.to(self.device), masks.to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 prediction = self.network(images, masks, self.template, told)
             avatar = replace(prediction.avatar(self.template_joints), model=self.card.name)
@@ -158,6 +163,13 @@ class Pipeline:
             avatar = in_own_proportions(avatar, own).to("cpu")
         progress("encode", 1, 1)
         return avatar
+
+    def _within_budget(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images and masks, half as fine if there are many of them and the network sees them smaller anyway."""
+        images, masks = views.images, views.masks
+        while masks.numel() > MOST_PIXELS and self.network.config.detail(masks.shape[-2]) % 2 == 0:
+            images, masks = shrink(images, masks, 2)
+        return images, masks
 
     def reconstruct(
         self,

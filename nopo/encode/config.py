@@ -70,8 +70,9 @@ class ModelConfig:
     sh_degree: int = 4
     image_colour: float | None = None
     """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
-    detail: int = 1
-    """The network sees photos this many times smaller; Gaussians, colours and matte stay as fine (see `detail`)."""
+    sees: int | None = None
+    """Height in pixels at which the network sees photos. Finer ones are shrunk for it by a whole number; Gaussians, colours
+    and matte stay as fine (see `detail`)."""
     initial_opacity: float = 0.5
     uncertainty: bool = False
     """The points head also predicts the log of its error's scale, for the training loss."""
@@ -93,8 +94,8 @@ class ModelConfig:
             raise CheckpointError(f"The template size must be a multiple of {PATCH}, not {self.template_size}.")
         if self.encoder_width % HEAD_WIDTH or self.decoder_width % HEAD_WIDTH:
             raise CheckpointError(f"Transformer widths must be multiples of {HEAD_WIDTH}.")
-        if self.detail > 1 and self.image_colour is None:
-            raise CheckpointError("detail needs image_colour: finer Gaussians take their colour from the photo.")
+        if self.sees is not None and self.image_colour is None:
+            raise CheckpointError("sees needs image_colour: finer Gaussians take their colour from the photo.")
         if self.unet is not None and (len(self.unet), len(self.unet_blocks)) != (LEVELS, LEVELS):
             raise CheckpointError(
                 f"The network's U-Net must have {LEVELS} levels; this one is of another version of nopo."
@@ -109,6 +110,10 @@ class ModelConfig:
             raise CheckpointError(
                 "unet, shape_components, mask_input, facing and image_colour belong together: each needs the others."
             )
+
+    def detail(self, height: int) -> int:
+        """How many times smaller than photos of this height the network sees them."""
+        return 1 if self.sees is None else max(1, height // self.sees)
 
     @property
     def template_tokens(self) -> int:
@@ -150,7 +155,7 @@ class ModelConfig:
             splats="tangent",
             sh_degree=0,
             image_colour=1.0,
-            detail=2,
+            sees=128,
             initial_opacity=0.9,
             uncertainty=True,
             shape_components=32,

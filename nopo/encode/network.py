@@ -105,7 +105,7 @@ class Network(nn.Module):
 
         Args:
             images: [V, 3, H, W] sRGB in [0, 1], composited on the model's background; H and W multiples of 16 (times
-                the config's `detail`).
+                the config's `detail` for this height).
             masks: [V, H, W] foreground in [0, 1].
             template: maps of the config's template size.
             facing: [V, 2] the direction that the person faces, where it is known (see `facing.directions`).
@@ -117,11 +117,11 @@ class Network(nn.Module):
             if self.config.facing is None and not facing.isnan().all():
                 raise NopoError("This network cannot be told which way the person faces; leave that out.")
             facing = facing[None].to(images.device)
-        detail = self.config.detail
+        detail = self.config.detail(masks.shape[-2])
         if images.ndim != 4 or masks.shape != (len(images), *images.shape[-2:]):
             raise NopoError(f"Images {tuple(images.shape)} and masks {tuple(masks.shape)} do not belong together.")
         if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
-            raise NopoError(f"Photos must have sides that are multiples of {PATCH * detail} for this network.")
+            raise NopoError(f"Photos of this size must have sides that are multiples of {PATCH * detail}.")
         full = masks.shape[-1]
         starts, width = window_columns(masks, PATCH * detail) if self.config.windowed else (None, full)
         if starts is not None:

@@ -169,8 +169,10 @@ class UNet(nn.Module):
         for layer in (self.bottom.consult, self.opacity):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
-        # The points' own weights stay as large as they are: with small ones everybody is an average for 10,000 photos.
+        # The points' own weights stay about as large as they are: with small ones everybody is an average for 10,000
+        # photos.
         with torch.no_grad():
+            self.points.weight[: 3 * SUBPIXELS**2] *= 0.75
             self.points.weight[3 * SUBPIXELS**2 :] = 0
             self.points.bias[3 * SUBPIXELS**2 :] = log_error
             self.opacity.bias[:] = opacity

@@ -188,7 +188,7 @@ def test_the_visitor_says_where_the_person_faces_and_the_network_is_told(
     assert "Making the avatar" in last(handlers.reconstruct(amy, *FILM))[0]
     deaf = handlers.shelf.first.network.config
     deaf = replace(
-        deaf, facing=None, unet=None, shape_components=0, mask_input=False, image_colour=None, detail=1
+        deaf, facing=None, unet=None, shape_components=0, mask_input=False, image_colour=None, sees=None
     )  # as the original is
     monkeypatch.setattr(handlers.shelf.first.network, "config", deaf)
     assert press(handlers, amy, 2)[-1]["visible"] is False, "what the network cannot be told is not offered"

@@ -29,7 +29,7 @@ def small_network(preset: str, seed: int = 0) -> Network:
         config = replace(ModelConfig.vitl(), **SIZES, merge_width=16, points_hidden=8)
     else:
         plain = {
-            "detail": 1,
+            "sees": None,
             "fade_bridges": False,
             "smooth": False,
         }  # what happens after the network has tests of its own
