@@ -71,8 +71,8 @@ class ModelConfig:
     image_colour: float | None = None
     """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
     sees: int | None = None
-    """Height in pixels at which the network sees photos. Finer ones are shrunk for it by a whole number; Gaussians, colours
-    and matte stay as fine (see `detail`)."""
+    """Height in pixels at which the network sees photos. Finer ones are shrunk for it, a whole number of times;
+    Gaussians, colours and matte stay as fine (see `detail`)."""
     initial_opacity: float = 0.5
     uncertainty: bool = False
     """The points head also predicts the log of its error's scale, for the training loss."""

@@ -178,7 +178,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
     seen = 0
     if state is not None:
         network = Network(ModelConfig.from_dict(state["config"]))
-        if "optimizers" not in state or state["network"].keys() != network.state_dict().keys():
+        if not {"optimizers", "memory"} <= state.keys() or state["network"].keys() != network.state_dict().keys():
             raise TrainingError(
                 f"{out.name} holds a run of another version of nopo, whose network had other parts; start a new one in "
                 "another folder."

@@ -185,7 +185,8 @@ def test_the_pace_is_a_factor_on_the_learning_rate(tmp_path, monkeypatch):
 def test_a_run_of_another_version_is_refused_in_one_sentence(tmp_path):
     whole = start(tmp_path, resume=False).state()
     other_parts = {name: tensor for name, tensor in whole["network"].items() if "reader" not in name}
-    for lacking in ({**whole, "network": other_parts}, {k: v for k, v in whole.items() if k != "memory"}):
+    lacks = [{k: v for k, v in whole.items() if k != name} for name in ("memory", "optimizers")]
+    for lacking in ({**whole, "network": other_parts}, *lacks):
         save_state(tmp_path, lacking)
         with pytest.raises(TrainingError, match="another version of nopo"):
             start(tmp_path, resume=True)
