@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from torch.nn.functional import interpolate as resize
 
 from nopo import show
 from nopo.articulate import leaf_bones_of, warp_shape
 from nopo.avatar import Avatar
 from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network, read_metadata
-from nopo.encode.detail import shrink
 from nopo.encode.facing import directions
 from nopo.errors import NopoError
 from nopo.models import OPEN, Model, of_file, of_network
@@ -165,11 +165,16 @@ class Pipeline:
         return avatar
 
     def _within_budget(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
-        """Images and masks, half as fine if there are many of them and the network sees them smaller anyway."""
-        images, masks = views.images, views.masks
-        while masks.numel() > MOST_PIXELS and self.network.config.detail(masks.shape[-2]) % 2 == 0:
-            images, masks = shrink(images, masks, 2)
-        return images, masks
+        """Images and masks, less fine if there are many of them and the network sees them smaller anyway."""
+        count, (height, width) = len(views), views.masks.shape[1:]
+        detail = finest = self.network.config.detail(height)
+        while detail > 1 and count * height * width * (detail / finest) ** 2 > MOST_PIXELS:
+            detail -= 1
+        if detail == finest:
+            return views.images, views.masks
+        size = height * detail // finest, width * detail // finest
+        images, masks = (resize(x, size, mode="area") for x in (views.images, views.masks[:, None]))
+        return images, masks[:, 0]
 
     def reconstruct(
         self,

@@ -12,6 +12,7 @@ from nopo.avatar import Avatar
 from nopo.errors import Cancelled, NopoError, RenderError
 from nopo.motion import Pose
 from nopo.pipeline import choose_device, in_own_proportions
+from nopo.views import Views
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,29 @@ def test_more_photos_make_more_gaussians_and_progress_is_told(pipeline: Pipeline
         ("encode", 0, 1),
         ("encode", 1, 1),
     ]
+
+
+@pytest.mark.parametrize(("count", "side"), [(1, 512), (3, 512), (4, 384), (5, 384), (6, 256), (8, 256)])
+def test_the_more_photos_the_less_fine_so_that_memory_stays_bounded(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, count: int, side: int
+) -> None:
+    seen = []
+
+    class Network:
+        config = pipeline.network.config
+
+        def __call__(self, images: torch.Tensor, masks: torch.Tensor, *_: object) -> None:
+            seen.extend([images, masks])
+            raise Cancelled
+
+    monkeypatch.setattr(pipeline, "network", Network())
+    masks = torch.zeros(count, 512, 512)
+    masks[:, 128:256] = 1
+    with pytest.raises(Cancelled):
+        pipeline.encode(Views(masks[:, None].expand(-1, 3, -1, -1), masks))
+    images, masks = seen
+    assert images.shape == (count, 3, side, side) and masks.shape == (count, side, side)
+    assert masks.mean() == images.mean() == 0.25, "the same picture, smaller"
 
 
 def test_the_avatar_gets_its_own_proportions(body_avatar: Avatar) -> None:
