@@ -18,14 +18,13 @@ from nopo.body.open import load_open_body
 from nopo.body.template import Template
 from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
-from nopo.encode.dpt import Pointwise, Readout
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
 from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
 from nopo.train.memory import Memory
-from nopo.train.muon import Muon
+from nopo.train.optimizers import optimizers_of
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
 from nopo.train.state import append_history, load_state, save_state
@@ -195,7 +194,7 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         know_people(network, recipe.seed)
         LOGGER.info("Starting from random weights (seed %d), step 0.", recipe.seed)
     network = network.to(device).train()
-    optimizers, memory = _optimizers(network, recipe), Memory(network)
+    optimizers, memory = optimizers_of(network, recipe), Memory(network)
     if state is None:
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         return Run(network, ema, optimizers, memory, seen=seen)
@@ -216,26 +215,6 @@ def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
             "The shipped checkpoint has other sizes than the network that is to be trained; start with --scratch."
         ) from error
     return larger, len(unfit.missing_keys)
-
-
-def _optimizers(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for what lies within the U-Net; AdamW for what is said in the end, for the shape head, biases and norms."""
-    assert network.unet is not None
-    hidden = [
-        module.weight
-        for module in network.unet.modules()
-        if isinstance(module, (torch.nn.Conv2d, Pointwise)) and not isinstance(module, Readout)
-    ]
-    ours = {id(parameter) for parameter in hidden}
-    others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
-    groups = [
-        {"params": [parameter for parameter in others if parameter.ndim >= 2], "weight_decay": recipe.weight_decay},
-        {"params": [parameter for parameter in others if parameter.ndim < 2], "weight_decay": 0.0},
-    ]
-    return [
-        Muon(hidden, recipe.learning_rate, weight_decay=recipe.weight_decay),
-        torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.99), eps=1e-8, fused=True),
-    ]
 
 
 def _dice(recipe: Recipe, seen: int) -> torch.Generator:
