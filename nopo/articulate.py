@@ -1,7 +1,8 @@
 """Articulation: an avatar and a pose become posed Gaussians, by linear blend skinning of means and covariances.
 
 `x' = A x + t` and `S' = A S A^T` with `[A | t]` the weighted mean of the joints' transforms, not made a rotation again;
-opacities and colours are unchanged (NoPo-Avatar). Differentiable, and the same on any device.
+opacities and colours are unchanged (NoPo-Avatar). Differentiable, and the same on any device. Avatars on the open body
+are stretched besides, see `nopo.stretch`; those of published models move as in the paper.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from nopo.body.skeleton import joint_weights_from_bones
 from nopo.gaussians import Gaussians
 from nopo.motion import Motion, Pose
 from nopo.rotations import axis_angle_to_matrix
+from nopo.stretch import Stretch
 
 
 def skin(means: Tensor, covars: Tensor, weights: Tensor, transforms: Tensor) -> tuple[Tensor, Tensor]:
@@ -35,20 +37,26 @@ def skin(means: Tensor, covars: Tensor, weights: Tensor, transforms: Tensor) -> 
     return _skin_columns(means.mT, covars.movedim(-3, -1), weights.mT, transforms)
 
 
-def _skin_columns(means: Tensor, covars: Tensor, weights: Tensor, transforms: Tensor) -> tuple[Tensor, Tensor]:
+def _skin_columns(
+    means: Tensor, covars: Tensor, weights: Tensor, transforms: Tensor, stretch: Stretch | None = None
+) -> tuple[Tensor, Tensor]:
     """As `skin`, with N as the last axis: means [..., 3, N], covars [..., 3, 3, N], weights [..., K, N].
 
     One matrix product blends all transforms, and the 3x3 products become a few long vector operations: some ten times
-    faster on a CPU than as many small matrix products.
+    faster on a CPU than as many small matrix products. With `stretch`, covariances go by its linear maps.
     """
     blended = transforms.flatten(-2).mT @ weights  # [..., 12, N]
     blended = blended.unflatten(-2, (3, 4))
     linear, shift = blended[..., :3, :], blended[..., 3, :]  # [..., 3, 3, N], [..., 3, N]
     columns = linear.unbind(-2)  # three of [..., 3, N]
     moved = shift
-    half = torch.zeros((), dtype=means.dtype, device=means.device)
     for k in range(3):
         moved = torch.addcmul(moved, columns[k], means[..., k : k + 1, :])
+    if stretch is not None:
+        linear = stretch(moved, linear)
+        columns = linear.unbind(-2)
+    half = torch.zeros((), dtype=means.dtype, device=means.device)
+    for k in range(3):
         half = torch.addcmul(half, columns[k][..., :, None, :], covars[..., k : k + 1, :, :])  # [..., 3, 3, N] = A S
     upper = {(i, j): (half[..., i, :, :] * linear[..., j, :, :]).sum(-2) for i in range(3) for j in range(i, 3)}
     entries = [upper[min(i, j), max(i, j)] for i in range(3) for j in range(3)]
@@ -90,7 +98,14 @@ def leaf_bones_of(avatar: Avatar) -> LeafBones:
 class Articulator:
     """Poses one avatar many times: what does not depend on the pose is done once."""
 
-    def __init__(self, avatar: Avatar, rest_joints: Tensor | None = None, leaf_bones: LeafBones | None = None) -> None:
+    def __init__(
+        self,
+        avatar: Avatar,
+        rest_joints: Tensor | None = None,
+        leaf_bones: LeafBones | None = None,
+        *,
+        stretch: bool | None = None,
+    ) -> None:
         """Prepare an avatar.
 
         Args:
@@ -98,6 +113,7 @@ class Articulator:
             rest_joints: [55, 3] give the avatar these proportions first; its own if None.
             leaf_bones: see `nopo.body.kinematics.bone_shape_warp`; matters only with `rest_joints`. By default as
                 `leaf_bones_of` says.
+            stretch: let splats grow with the surface, see `nopo.stretch`; by default on the open body only.
         """
         self.canonical = avatar.gaussians
         self.rest_joints = avatar.rest_joints
@@ -109,7 +125,10 @@ class Articulator:
             )
         self._means = self.canonical.means.mT.contiguous()  # [3, N]
         self._covars = self.canonical.covars.movedim(0, -1).contiguous()  # [3, 3, N]
-        self._weights = joint_weights_from_bones(avatar.bone_weights).mT.contiguous()  # [55, N]
+        weights = joint_weights_from_bones(avatar.bone_weights)
+        self._weights = weights.mT.contiguous()  # [55, N]
+        stretched = not avatar.on_smplx if stretch is None else stretch
+        self._stretch = Stretch(self.canonical.means, weights) if stretched else None
 
     def pose(self, pose: Pose) -> Gaussians:
         """The avatar in one pose; posed Gaussians in world."""
@@ -127,12 +146,17 @@ class Articulator:
 
     def place(self, transforms: Tensor) -> Gaussians:
         """The avatar with its joints moved by [55, 3, 4], from `transforms`: nothing here waits for a GPU."""
-        means, covars = _skin_columns(self._means, self._covars, self._weights, transforms)
+        means, covars = _skin_columns(self._means, self._covars, self._weights, transforms, self._stretch)
         return replace(self.canonical, means=means, covars=covars)
 
 
 def articulate(
-    avatar: Avatar, pose: Pose, rest_joints: Tensor | None = None, leaf_bones: LeafBones | None = None
+    avatar: Avatar,
+    pose: Pose,
+    rest_joints: Tensor | None = None,
+    leaf_bones: LeafBones | None = None,
+    *,
+    stretch: bool | None = None,
 ) -> Gaussians:
     """The avatar in one pose; for many poses of one avatar keep an `Articulator`.
 
@@ -141,8 +165,9 @@ def articulate(
         pose: rotations and translation, SMPL-X conventions.
         rest_joints: [55, 3] give the avatar these proportions first; its own if None.
         leaf_bones: see `Articulator`.
+        stretch: likewise.
 
     Returns:
         N posed Gaussians in world.
     """
-    return Articulator(avatar, rest_joints, leaf_bones).pose(pose)
+    return Articulator(avatar, rest_joints, leaf_bones, stretch=stretch).pose(pose)

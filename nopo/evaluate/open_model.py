@@ -11,7 +11,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from nopo.articulate import articulate
+from nopo.articulate import Articulator
 from nopo.avatar import Avatar
 from nopo.encode.prediction import Prediction
 from nopo.evaluate.metrics import iou, psnr, ssim
@@ -99,20 +99,21 @@ def measure(pipeline: Pipeline, subject: Subject, count: int, ask: Predict = pre
     if prediction.facing is not None:
         angle = torch.cosine_similarity(prediction.facing, batch.facing[0, :count], dim=-1).clamp(-1, 1).acos()
         row["facing_deg"] = math.degrees(float(angle.mean()))
+    person = Articulator(avatar)
     for kind, targets in (("novel_view", subject.novel_view), ("novel_pose", subject.novel_pose)):
-        for name, value in _picture_figures(avatar, targets).items():
+        for name, value in _picture_figures(person, targets).items():
             row[f"{kind}.{name}"] = value
     return row
 
 
-def picture(avatar: Avatar, target: Target) -> tuple[Tensor, Tensor]:
-    """The avatar where the target shows the person: rgb (H, W, 3) on white, alpha (H, W)."""
-    drawn = render(articulate(avatar, target.pose), target.camera, (1.0, 1.0, 1.0))
+def picture(person: Articulator, target: Target) -> tuple[Tensor, Tensor]:
+    """The person where the target shows them: rgb (H, W, 3) on white, alpha (H, W)."""
+    drawn = render(person.pose(target.pose), target.camera, (1.0, 1.0, 1.0))
     return drawn.rgb[0].clamp(0, 1), drawn.alpha[0, ..., 0]
 
 
-def _picture_figures(avatar: Avatar, targets: list[Target]) -> dict[str, float]:
-    drawn = [picture(avatar, target) for target in targets]
+def _picture_figures(person: Articulator, targets: list[Target]) -> dict[str, float]:
+    drawn = [picture(person, target) for target in targets]
     rgb, alpha = (torch.stack(parts) for parts in zip(*drawn, strict=True))
     truth, mask = torch.stack([t.rgb for t in targets]), torch.stack([t.alpha for t in targets])
     return {

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from nopo.articulate import articulate
+from nopo.articulate import Articulator
 from nopo.camera import framing_orbit
 from nopo.evaluate.open_model import picture, predict
 from nopo.evaluate.protocol import PICTURE_SIZE, held_out_subjects
@@ -41,12 +41,13 @@ def write_sheet(path: Path, pipeline: Pipeline, people: int = 6, seed: int = 1, 
         found = prediction.image.means.view(photos, side, side, 3)[0].permute(2, 0, 1)
         valid = batch.valid[0, 0]
         tiles = [*batch.images[0], canonical_picture(found, valid), canonical_picture(batch.canonical[0, 0], valid)]
-        posed = articulate(avatar, relaxed)
+        person = Articulator(avatar)
+        posed = person.pose(relaxed)
         for azimuth in AZIMUTHS_DEG:
             camera = framing_orbit(posed.means, azimuth, 5, size=(PICTURE_SIZE, PICTURE_SIZE))
             tiles.append(render(posed, camera, (1.0, 1.0, 1.0)).rgb[0].permute(2, 0, 1))
         target = subject.novel_pose[0]
-        tiles += [picture(avatar, target)[0].permute(2, 0, 1), target.rgb.permute(2, 0, 1)]
+        tiles += [picture(person, target)[0].permute(2, 0, 1), target.rgb.permute(2, 0, 1)]
         rows.append(torch.cat([_tile(tile, PICTURE_SIZE // 2) for tile in tiles], 2))
     sheet = torch.cat(rows, 1).clamp(0, 1).permute(1, 2, 0)
     with partial_file(path) as partial:

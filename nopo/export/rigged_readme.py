@@ -46,5 +46,6 @@ and skin, in three lines:
     means = np.einsum("nab,nb->na", blend[:, :, :3], means) + blend[:, :, 3]
     covars = blend[:, :, :3] @ covars @ blend[:, :, :3].transpose(0, 2, 1)
 
-Opacities and colours stay as they are.
+Opacities and colours stay as they are. nopo's own pictures and videos, of an avatar of the open model, also draw splats
+out where their neighbours move apart, so that no stripes open over bent joints (nopo/stretch.py).
 """)
