@@ -8,6 +8,7 @@ linear map that carries all of them best (weighted least squares). Our own addit
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,9 +57,9 @@ class Stretch:
         spread = offsets.mT @ (counts * offsets)
         stiff = STIFFNESS / 2 * spread.diagonal(dim1=1, dim2=2).sum(1) + 1e-9
         share = torch.linalg.solve(spread + torch.diag_embed(stiff[:, None].expand(-1, 3)), (counts * offsets).mT).mT
-        self._known = (offsets.mT @ share).permute(1, 2, 0).contiguous()  # [3, 3, R]
-        self._index = index.T.contiguous()  # [M, R]
-        self._share = share.permute(1, 2, 0).contiguous()  # [M, 3, R]
+        self._index = index.contiguous()  # [R, M]
+        self._share = share.contiguous()  # [R, M, 3]
+        self._known = (offsets.mT @ share).contiguous()  # [R, 3, 3]
 
     def __call__(self, moved: Tensor, linear: Tensor) -> Tensor:
         """Linear maps [3, 3, N] -> the same with what the neighbours add.
@@ -67,8 +68,23 @@ class Stretch:
             moved: [3, N] the Gaussians' places in the pose.
             linear: [3, 3, N] the blended maps that brought them there.
         """
+        plain = moved.device.type == "cpu" and moved.dtype == torch.float32 and not moved.requires_grad
+        return self._by_loops(moved, linear) if plain and len(self.rows) else self.by_tensors(moved, linear)
+
+    def by_tensors(self, moved: Tensor, linear: Tensor) -> Tensor:
+        """As a call, on any device and with gradients."""
         own, here = linear[..., self.rows], moved[:, self.rows]
-        more = -sum(own[:, k, None] * self._known[k] for k in range(3))  # [3, 3, R]
-        for index, share in zip(self._index, self._share, strict=True):
-            more = torch.addcmul(more, (moved[:, index] - here)[:, None], share)
+        more = -torch.einsum("acr,rcb->abr", own, self._known)
+        for index, share in zip(self._index.T, self._share.unbind(1), strict=True):
+            more = more + (moved[:, index] - here)[:, None] * share.T
         return linear.index_add(-1, self.rows, more * (MOST / more.flatten(0, 1).norm(dim=0).clamp_min(MOST)))
+
+    def _by_loops(self, moved: Tensor, linear: Tensor) -> Tensor:
+        from nopo.stretch_loops import add_stretch
+
+        stretched = linear.clone(memory_format=torch.contiguous_format)
+        add_stretch(
+            moved.T.contiguous().numpy(), self.rows.numpy(), self._index.numpy(), self._share.numpy(),
+            self._known.numpy(), np.float32(MOST), stretched.numpy(),
+        )  # fmt: skip
+        return stretched

@@ -86,6 +86,23 @@ def test_another_part_that_lies_near_does_not_pull():
     assert not len(stretch.rows)
 
 
+def test_the_compiled_loop_does_what_the_tensors_do(strip):
+    weights = joint_weights_from_bones(strip.bone_weights)
+    stretch = Stretch(strip.gaussians.means, weights)
+    generator = torch.Generator().manual_seed(0)
+    moved = strip.gaussians.means.T + 0.01 * torch.randn(3, len(weights), generator=generator)
+    linear = torch.randn(3, 3, len(weights), generator=generator)
+    before = linear.clone()
+    torch.testing.assert_close(stretch(moved, linear), stretch.by_tensors(moved, linear), atol=1e-5, rtol=1e-5)
+    assert torch.equal(linear, before)
+
+
+def test_gradients_pass(strip):
+    rotations = bent(60).rotations.requires_grad_()
+    articulate(strip, Pose(rotations, torch.zeros(3))).covars.sum().backward()
+    assert rotations.grad.isfinite().all() and rotations.grad[JOINT_NAMES.index("left_knee")].abs().max() > 0
+
+
 def test_an_avatar_of_one_gaussian_can_be_posed():
     one = Gaussians(torch.zeros(1, 3), torch.eye(3)[None] * 1e-4, torch.ones(1), torch.zeros(1, 1, 3))
     weights = torch.zeros(1, 69)
