@@ -16,7 +16,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from nopo.avatar import Avatar
 from nopo.encode.activations import tangent_covars
@@ -152,29 +151,6 @@ def never_told(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Predic
     return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
 
 
-class _Silence(nn.Module):
-    """Nothing, of `channels`, where something was said."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, h, w] -> zeros [N, channels, h, w]."""
-        return x.new_zeros(len(x), self.channels, *x.shape[2:])
-
-
-def silenced(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """Cells of 16×16 pixels do not know what the picture around them shows."""
-    bottom = pipeline.network.unet.bottom
-    consult = bottom.consult
-    bottom.consult = _Silence(bottom.consult.out_features)
-    try:
-        return predict(pipeline, subject, count)
-    finally:
-        bottom.consult = consult
-
-
 VARIANTS: dict[str, tuple[int, Predict]] = {
     "as shipped, 1 photo": (1, predict),
     "2 photos": (2, predict),
@@ -186,7 +162,6 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "the same, 4 photos": (4, unsettled),
     "every photo opaque, 4 photos": (4, all_opaque),
     "grey template, nothing settled": (1, uncompleted),
-    "without its coarsest level": (1, silenced),
     "Gaussians as coarse as what it sees": (1, coarse),
     "bridges between surfaces stay": (1, unfaded),
     "sure of every place": (1, sure),

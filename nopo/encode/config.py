@@ -11,7 +11,7 @@ from nopo.errors import CheckpointError
 PATCH = 16
 """Side of the image patch behind one token, pixels."""
 
-LEVELS = 5
+LEVELS = 4
 """Of the U-Net: down to cells of 32×32 pixels."""
 
 HEAD_WIDTH = 64
@@ -52,10 +52,10 @@ class ModelConfig:
     """In the Gaussian head, while training."""
 
     # Image entry
-    unet: tuple[int, int, int, int, int] | None = None
-    """Channels at 1/2, 1/4, 1/8, 1/16 and 1/32 of a U-Net, in place of transformer and dense heads (see `unet`); the
+    unet: tuple[int, int, int, int] | None = None
+    """Channels at 1/2, 1/4, 1/8 and 1/16 of a U-Net, in place of transformer and dense heads (see `unet`); the
     template's surface is then said as principal components, see `shape_components`."""
-    unet_blocks: tuple[int, int, int, int, int] = (1, 1, 3, 2, 2)
+    unet_blocks: tuple[int, int, int, int] = (1, 1, 2, 2)
     """Residual blocks of its levels on the way down; half as many, rounded up, on the way up."""
     mask_input: bool = False
     """The matte is a fourth input channel."""
@@ -148,7 +148,7 @@ class ModelConfig:
         return ModelConfig(
             name="open",
             template_size=template_size,
-            unet=(32, 64, 128, 256, 384),
+            unet=(32, 64, 128, 256),
             mask_input=True,
             windowed=True,
             facing=(16, 32, 64),

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from nopo.body.skeleton import NUM_BONES, NUM_JOINTS
 from nopo.encode import landmarks
+from nopo.encode.attention import NORM_EPS
 
 HIDDEN = 256
 TRAITS = 6
@@ -78,6 +79,7 @@ class ShapeHead(nn.Module):
         self.reader = LandmarkReader(coefficients)
         self.gather = nn.Linear(channels, HIDDEN)
         self.ask = nn.Linear(HIDDEN, QUESTIONS)
+        self.answer_norm = nn.LayerNorm(HIDDEN, eps=NORM_EPS)
         self.weigh = nn.Linear(QUESTIONS * HIDDEN, HIDDEN)
         self.add = nn.Linear(HIDDEN, coefficients)
         self.traits = nn.Linear(HIDDEN, TRAITS)
@@ -110,7 +112,7 @@ class ShapeHead(nn.Module):
         asked = self.ask(seen)
         with torch.autocast(cells.device.type, enabled=False):
             asked, seen, found = (x.to(self.add.weight.dtype) for x in (asked, seen, found))
-            answers = asked.softmax(1).mT @ seen  # [B, QUESTIONS, HIDDEN]
+            answers = self.answer_norm(asked.softmax(1).mT @ seen)  # [B, QUESTIONS, HIDDEN]
             weighed = F.gelu(self.weigh(answers.flatten(1)))
             return *self.body(self.reader(found) + self.add(weighed)), self.traits(weighed)
 

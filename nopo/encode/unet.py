@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from nopo.encode.attention import NORM_EPS
 from nopo.encode.config import ModelConfig
 from nopo.encode.dpt import Pointwise, Readout
-from nopo.encode.facing import Facing
+from nopo.encode.facing import Facing, glance
 
 GROUPS = 8
 BEARINGS = 6
@@ -32,7 +32,7 @@ class PhotoMaps:
         points: raw, [N, 3 or 4, H, W]: metres, and the log of their error's scale.
         opacity: raw, [N, 1, H, W].
         bone_logits: of every cell of 2×2 pixels, [N, 69, H/2, W/2].
-        cells: everything that is known of each cell of 16×16 pixels, [N, H/16·W/16, C].
+        cells: everything that is known of each cell of 16×16 pixels, about 1 in size, [N, H/16·W/16, C].
         facing: the direction that each person seems to face, [N, 2] (see `Facing`).
         head: log odds of where the head is, [N, H/8, W/8].
         known: the directions that the layers went by, [N, 2], told or found; without gradients.
@@ -91,29 +91,6 @@ class Up(nn.Module):
         return self.blocks(F.silu(self.norm(x + skip)))
 
 
-class Bottom(nn.Module):
-    """Cells of 16×16 pixels: told which way the person faces, and what the picture around them shows."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        assert config.unet is not None and config.facing is not None
-        *_, channels, wide = config.unet
-        self.facing = Facing(config.input_channels, config.facing, channels)
-        self.norm = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.told_norm = nn.LayerNorm(channels, eps=NORM_EPS)
-        self.around = Down(channels, wide, config.unet_blocks[-1])
-        self.consult = Pointwise(wide, channels)
-
-    def forward(self, x: Tensor, known: Tensor) -> Tensor:
-        """[N, C, h, w] and directions [N, 2] -> [N, C, h, w]."""
-        # Blocks without norms let values grow without end; what is told has to be as large as what it is added to.
-        tokens = self.norm(x.flatten(2).mT)
-        tokens = self.told_norm(self.facing.tell(tokens, known))
-        x = tokens.mT.unflatten(2, x.shape[2:])
-        seen = F.interpolate(self.consult(self.around(x)), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return x + seen[:, :, : x.shape[2], : x.shape[3]]  # odd grids come back one row or column too large
-
-
 def bearings(masks: Tensor, direction: Tensor) -> Tensor:
     """Which side of the picture is whose side: what a network cannot see from the colours near a pixel.
 
@@ -150,15 +127,23 @@ class UNet(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        assert config.unet is not None
-        *channels, _ = config.unet
-        *blocks, _ = config.unet_blocks
+        assert config.unet is not None and config.facing is not None
+        channels, blocks = config.unet, config.unet_blocks
         sizes = zip((config.input_channels + BEARINGS, *channels), channels, blocks, strict=False)
         self.down = nn.ModuleList(Down(before, after, count) for before, after, count in sizes)
-        self.bottom = Bottom(config)
+        self.norm = nn.LayerNorm(channels[-1], eps=NORM_EPS)
+        self.facing = Facing(config.input_channels, config.facing, channels[-1])
+        self.told_norm = nn.LayerNorm(channels[-1], eps=NORM_EPS)
         sizes = zip(channels[:0:-1], channels[-2::-1], blocks[-2::-1], strict=True)
         self.up = nn.ModuleList(Up(before, after, (count + 1) // 2) for before, after, count in sizes)
-        self.cell_channels = channels[-1] + 4 * channels[-2]
+        # A cell of 16×16 pixels, the four of 8×8 that it is made of, and what a network of its own sees of them, which
+        # learns from what the cells are asked for. The U-Net does not: to it that would be noise, ten times as large as
+        # anything to be learned. Norms, because the levels' sizes differ a hundredfold, and grow: what reads the cells
+        # fell silent without.
+        self.glance = glance(config.input_channels, config.facing)
+        widths = (channels[-1], 4 * channels[-2], 4 * config.facing[-1])
+        self.cell_norms = nn.ModuleList(nn.LayerNorm(width, eps=NORM_EPS) for width in widths)
+        self.cell_channels = sum(widths)
         finest = channels[0]
         self.points = Readout(finest, SUBPIXELS**2 * (3 + config.uncertainty))
         self.opacity = Readout(finest, SUBPIXELS**2)
@@ -166,9 +151,7 @@ class UNet(nn.Module):
 
     def start(self, opacity: float, log_error: float) -> None:
         """Begin with photos collapsed to within two metres, of these log odds of opacity and log error in metres."""
-        for layer in (self.bottom.consult, self.opacity):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        nn.init.zeros_(self.opacity.weight)
         # The points' own weights stay about as large as they are: with small ones everybody is an average for 10,000
         # photos.
         with torch.no_grad():
@@ -182,7 +165,7 @@ class UNet(nn.Module):
 
         `told_facing` [N, 2] takes the place of the directions that `Facing` finds; rows of NaN are found.
         """
-        facing, head = self.bottom.facing.ask(photos)
+        facing, head = self.facing.ask(photos)
         known = facing.detach()  # it learns from the truth alone
         if told_facing is not None:
             known = torch.where(told_facing.isnan(), known, told_facing)
@@ -191,9 +174,15 @@ class UNet(nn.Module):
         for level in self.down:
             x = level(x)
             skips.append(x)
-        x = self.bottom(skips.pop(), known)
-        # A cell of 16×16 pixels, and the four of 8×8 that it is made of.
-        cells = torch.cat([x, F.pixel_unshuffle(skips[-1], 2)], 1).flatten(2).mT
+        # Blocks without norms let values grow without end; what is told has to be as large as what it is added to.
+        tokens = self.norm(skips.pop().flatten(2).mT)
+        x = self.told_norm(self.facing.tell(tokens, known)).mT.unflatten(2, x.shape[2:])
+        known_of_cells = (
+            x.detach(), F.pixel_unshuffle(skips[-1].detach(), 2), F.pixel_unshuffle(self.glance(photos), 2)
+        )  # fmt: skip
+        cells = torch.cat(
+            [norm(part.flatten(2).mT) for norm, part in zip(self.cell_norms, known_of_cells, strict=True)], -1
+        )  # fmt: skip
         for level in self.up:
             x = level(x, skips.pop())
         points, opacity = (F.pixel_shuffle(readout(x), SUBPIXELS) for readout in (self.points, self.opacity))

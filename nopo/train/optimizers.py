@@ -12,13 +12,14 @@ from nopo.train.recipe import Recipe
 
 
 def optimizers_of(network: Network, recipe: Recipe) -> list[torch.optim.Optimizer]:
-    """Muon for what lies within the U-Net; AdamW for what is said in the end, for the shape head, biases and norms."""
-    assert network.unet is not None
+    """Muon for what lies within the U-Net and behind its cells; AdamW for all else, above all for what is said last."""
+    assert network.unet is not None and network.shape is not None
     hidden = [
         module.weight
         for module in network.unet.modules()
         if isinstance(module, (nn.Conv2d, Pointwise)) and not isinstance(module, Readout)
     ]
+    hidden += [network.shape.gather.weight, network.shape.weigh.weight]
     ours = {id(parameter) for parameter in hidden}
     others = [parameter for parameter in network.parameters() if id(parameter) not in ours]
     groups = [

@@ -21,6 +21,7 @@ from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch, make_batch
+from nopo.synthetic.mirror import with_mirrored
 from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
 from nopo.train.memory import Memory
@@ -229,11 +230,11 @@ def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
     photos = max(recipe.photos * 128**2 // stage.size**2, views)
     taken = stage.taken if views == 1 else views
-    people = max(1, round(photos / taken))
+    people = max(1, round(photos / taken / 2))
     batch = make_batch(
         generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3, uv_size=uv_size
     )
-    return batch.singles() if views == 1 else batch
+    return with_mirrored(batch.singles() if views == 1 else batch)
 
 
 def _photos(batch: Batch) -> int:

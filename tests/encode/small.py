@@ -34,7 +34,7 @@ def small_network(preset: str, seed: int = 0) -> Network:
             "smooth": False,
         }  # what happens after the network has tests of its own
         config = replace(
-            ModelConfig.open(), template_size=32, **plain, unet=(8, 16, 32, 64, 96), unet_blocks=(1, 1, 2, 1, 1),
+            ModelConfig.open(), template_size=32, **plain, unet=(8, 16, 32, 64), unet_blocks=(1, 1, 2, 1),
             facing=(8, 8, 16), shape_components=4,
         )  # fmt: skip
     network = Network(config).eval()

@@ -54,7 +54,7 @@ def test_a_user_may_say_where_the_person_faces():
 
 def test_what_the_user_says_reaches_the_gaussians_and_a_network_without_ears_says_so():
     network = small_network("open").eval()
-    torch.nn.init.normal_(network.unet.bottom.facing.modulation.weight, std=0.1)
+    torch.nn.init.normal_(network.unet.facing.modulation.weight, std=0.1)
     images, masks = small_views(1)
     means = [network(images, masks, small_template(), directions([way])).image.means for way in ("front", "back")]
     assert not torch.allclose(*means)

@@ -18,7 +18,7 @@ from nopo.synthetic.person import bank_rows
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.manual_seed(0)
-    network = Network(replace(ModelConfig.open(), unet_blocks=(1, 1, 1, 1, 1)))
+    network = Network(replace(ModelConfig.open(), unet_blocks=(1, 1, 1, 1)))
     network.shape.template_joints.copy_(load_open_body().rest_joints())
     return network.eval()
 

@@ -19,7 +19,7 @@ from nopo.weights import resolve
 
 RECIPE = Recipe(photos=2, stages=(Stage(float("inf"), 64, 0.5, views=(0.5, 0.5)),), warmup=1)
 CONFIG = replace(
-    ModelConfig.open(), template_size=32, unet=(8, 16, 32, 64, 64), unet_blocks=(1, 1, 1, 1, 1), shape_components=2,
+    ModelConfig.open(), template_size=32, unet=(8, 16, 32, 64), unet_blocks=(1, 1, 1, 1), shape_components=2,
 )  # fmt: skip
 
 
