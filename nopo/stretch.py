@@ -88,3 +88,14 @@ class Stretch:
             self._known.numpy(), np.float32(MOST), stretched.numpy(),
         )  # fmt: skip
         return stretched
+
+
+def compile_loop() -> None:
+    """Compile what `Stretch` needs on a CPU, and keep it on disk."""
+    from nopo.stretch_loops import add_stretch
+
+    none = np.zeros(0, np.int64)
+    add_stretch(
+        np.zeros((1, 3), np.float32), none, none.reshape(0, 1), np.zeros((0, 1, 3), np.float32),
+        np.zeros((0, 3, 3), np.float32), np.float32(MOST), np.zeros((3, 3, 1), np.float32),
+    )  # fmt: skip

@@ -104,7 +104,10 @@ def warm_up(*, gradients: bool = False) -> None:
     Args:
         gradients: compile the backward pass as well.
     """
+    from nopo.stretch import compile_loop
+
     start = time.perf_counter()
+    compile_loop()
     means, sh = torch.zeros(8, 3), torch.zeros(8, 1, 3)
     cloud = Gaussians(means.requires_grad_(gradients), 0.01 * torch.eye(3).expand(8, 3, 3), torch.full((8,), 0.5), sh)
     viewmat = torch.eye(4)
