@@ -5,7 +5,7 @@ Gradients of several steps' photos at the same weights: what they have in common
 (the gradient noise scale of McCandlish et al., 2018), "-" where no truth was found; "mirror" how far the noise of
 photos is related to that of their mirror images, 0 to 1: at 0 a mirror image is worth as much as another photo.
 
-python benchmarks/gradient_noise.py [--model open] [--steps 10] [--photos 16]
+python benchmarks/gradient_noise.py [--model open] [--steps 10] [--people 8]
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="open")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--photos", type=int, default=16)
+    parser.add_argument("--people", type=int, default=8, help="in a step; two photos are taken of each")
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -44,11 +44,10 @@ def main() -> None:
     generator = torch.Generator().manual_seed(options.seed)
     photos, mirrors = [], []
     for _ in range(options.steps):
-        batch = make_batch(generator, max(1, options.photos // 2), 2, 128, uv_size=network.config.template_size)
-        batch = batch.singles()
+        batch = make_batch(generator, options.people, 2, 128, uv_size=network.config.template_size).singles()
         photos.append(gradients(network, batch, template))
         mirrors.append(gradients(network, mirrored(batch), template))
-    count = 2 * max(1, options.photos // 2)
+    count = 2 * options.people
     print(f"{options.steps} steps of {count} photos\npart                cosine   photos  mirror")
     for part in PARTS:
         own, others = (torch.stack([step[part] for step in steps]) for steps in (photos, mirrors))

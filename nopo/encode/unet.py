@@ -137,9 +137,9 @@ class UNet(nn.Module):
         sizes = zip(channels[:0:-1], channels[-2::-1], blocks[-2::-1], strict=True)
         self.up = nn.ModuleList(Up(before, after, (count + 1) // 2) for before, after, count in sizes)
         # A cell of 16×16 pixels, the four of 8×8 that it is made of, and what a network of its own sees of them, which
-        # learns from what the cells are asked for. The U-Net does not: to it that would be noise, ten times as large as
-        # anything to be learned. Norms, because the levels' sizes differ a hundredfold, and grow: what reads the cells
-        # fell silent without.
+        # learns from what the cells are asked for; to the U-Net that would be noise (docs/OPEN_MODEL.md), it learns
+        # nothing from it. Norms, because the levels' sizes differ a hundredfold, and grow: what reads the cells fell
+        # silent without.
         self.glance = glance(config.input_channels, config.facing)
         widths = (channels[-1], 4 * channels[-2], 4 * config.facing[-1])
         self.cell_norms = nn.ModuleList(nn.LayerNorm(width, eps=NORM_EPS) for width in widths)

@@ -15,10 +15,14 @@ from torch import Tensor
 from nopo.body.skeleton import BONE_FLIP, JOINT_FLIP
 from nopo.camera import Camera
 from nopo.motion import Pose
+from nopo.motions.hands import mirrored as turned_across
 from nopo.synthetic.dataset import PART_OF_BONE, Batch
 from nopo.synthetic.figure import load_figure
 from nopo.synthetic.rasterize import interpolate
 from nopo.synthetic.uv import uv_atlas
+
+_ACROSS = (-1.0, 1.0, 1.0)
+"""The mirror stands in the plane x = 0."""
 
 
 def mirrored(batch: Batch) -> Batch:
@@ -27,11 +31,11 @@ def mirrored(batch: Batch) -> Batch:
     All fields are mirrored but `people`, who are those of the photos; `uv_colors` and `uv_visible` are taken from the
     nearest texel.
     """
-    across = torch.tensor([-1.0, 1.0, 1.0], device=batch.images.device)
-    joints = list(JOINT_FLIP)
+    across = torch.tensor(_ACROSS, device=batch.images.device)
     names = ("images", "masks", "clean_masks", "valid", "depth")
     flipped = {name: getattr(batch, name).flip(-1) for name in names}
-    bones, parts = _bone_flip().to(batch.bone_index.device), _part_flip().to(batch.parts.device)
+    bones = torch.tensor(BONE_FLIP, dtype=torch.uint8, device=batch.bone_index.device)
+    parts = _part_flip().to(batch.parts.device)
     texels = _texel_across(batch.uv_mask.shape[-1]).to(batch.uv_mask.device)
 
     def over(maps: Tensor, axis: int) -> Tensor:
@@ -45,7 +49,7 @@ def mirrored(batch: Batch) -> Batch:
         bone_index=bones[batch.bone_index.flip(-2).long()],
         bone_weight=batch.bone_weight.flip(-2),
         parts=parts[batch.parts.flip(-1).long()],
-        rest_joints=batch.rest_joints[:, joints] * across,
+        rest_joints=batch.rest_joints[:, list(JOINT_FLIP)] * across,
         facing=batch.facing * across[:2],
         uv_positions=_positions_across(batch) * across,
         uv_colors=over(batch.uv_colors, 1),
@@ -82,17 +86,12 @@ def _positions_across(batch: Batch) -> Tensor:
 def _camera_across(camera: Camera) -> Camera:
     K = camera.K.clone()
     K[0, 2] = camera.width - K[0, 2]
-    across = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+    across = torch.diag(torch.tensor([*_ACROSS, 1.0]))
     return replace(camera, K=K, viewmat=across @ camera.viewmat @ across)
 
 
 def _pose_across(pose: Pose) -> Pose:
-    turned = pose.rotations[list(JOINT_FLIP)] * torch.tensor([1.0, -1.0, -1.0])
-    return Pose(turned, pose.transl * torch.tensor([-1.0, 1.0, 1.0]))
-
-
-def _bone_flip() -> Tensor:
-    return torch.tensor(BONE_FLIP, dtype=torch.uint8)
+    return Pose(turned_across(pose.rotations[list(JOINT_FLIP)]), pose.transl * torch.tensor(_ACROSS))
 
 
 @cache
@@ -111,7 +110,7 @@ def _texel_across(size: int) -> Tensor:
 
     atlas = uv_atlas(size)
     places = interpolate(load_figure().reference.contiguous(), atlas.corners, atlas.bary)
-    _, nearest = cKDTree(places.numpy()).query((places * torch.tensor([-1.0, 1.0, 1.0])).numpy())
+    _, nearest = cKDTree(places.numpy()).query((places * torch.tensor(_ACROSS)).numpy())
     out = torch.arange(size * size)
     out[atlas.pixel] = atlas.pixel[torch.from_numpy(nearest)]
     return out

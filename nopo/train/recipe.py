@@ -34,7 +34,7 @@ class Recipe:
 
     Attributes:
         seed: of the initial weights and of the endless stream of people.
-        photos: photos in one step, about; people = photos / views.
+        photos: photos in one step, about, half of them mirror images; people = photos / 2 / views.
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.

@@ -224,7 +224,7 @@ def _dice(recipe: Recipe, seen: int) -> torch.Generator:
 
 
 def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
-    """The people of the step after `seen` photos."""
+    """The people of the step after `seen` photos, and the same in a mirror."""
     generator = _dice(recipe, seen)
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
