@@ -116,7 +116,7 @@ def template_proportions(pipeline: Pipeline, subject: Subject, count: int) -> tu
 def coarse(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
     """One Gaussian a pixel of what the network saw, not of the photo."""
     images, masks = subject.photos.images[0, :count], subject.photos.masks[0, :count]
-    coarser = shrink(images, masks, pipeline.network.config.detail(masks.shape[-2]))
+    coarser = shrink(images, masks, pipeline.network.config.seen_size(*masks.shape[-2:]))
     seen = pipeline.network(*coarser, pipeline.template)
     avatar = in_own_proportions(seen.avatar(), seen.rest_joints)
     return predict(pipeline, subject, count)[0], avatar  # the truth of the pixels is as fine as the photo

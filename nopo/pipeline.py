@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate as resize
 
 from nopo import show
 from nopo.articulate import leaf_bones_of, warp_shape
 from nopo.avatar import Avatar
 from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network, read_metadata
+from nopo.encode.config import PATCH
+from nopo.encode.detail import shrink
 from nopo.encode.facing import directions
 from nopo.errors import NopoError
 from nopo.models import OPEN, Model, of_file, of_network
@@ -166,15 +167,14 @@ class Pipeline:
 
     def _within_budget(self, views: Views) -> tuple[torch.Tensor, torch.Tensor]:
         """Images and masks, less fine if there are many of them and the network sees them smaller anyway."""
-        count, (height, width) = len(views), views.masks.shape[1:]
-        detail = finest = self.network.config.detail(height)
-        while detail > 1 and count * height * width * (detail / finest) ** 2 > MOST_PIXELS:
-            detail -= 1
-        if detail == finest:
-            return views.images, views.masks
-        size = height * detail // finest, width * detail // finest
-        images, masks = (resize(x, size, mode="area") for x in (views.images, views.masks[:, None]))
-        return images, masks[:, 0]
+        images, masks = views.images, views.masks
+        height, width = masks.shape[1:]
+        seen = self.network.config.seen_size(height, width)
+        if masks.numel() <= MOST_PIXELS or seen == (height, width):
+            return images, masks
+        sizes = ((rows, width * rows // height) for rows in range(height, seen[0], -PATCH))
+        fitting = (size for size in sizes if len(masks) * size[0] * size[1] <= MOST_PIXELS)
+        return shrink(images, masks, next(fitting, seen))
 
     def reconstruct(
         self,

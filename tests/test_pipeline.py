@@ -47,7 +47,7 @@ def test_more_photos_make_more_gaussians_and_progress_is_told(pipeline: Pipeline
     ]
 
 
-@pytest.mark.parametrize(("count", "side"), [(1, 512), (3, 512), (4, 384), (5, 384), (6, 256), (8, 256)])
+@pytest.mark.parametrize(("count", "side"), [(1, 512), (3, 512), (4, 432), (5, 384), (6, 352), (8, 304)])
 def test_the_more_photos_the_less_fine_so_that_memory_stays_bounded(
     pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, count: int, side: int
 ) -> None:

@@ -61,6 +61,8 @@ class ModelConfig:
     """The matte is a fourth input channel."""
     windowed: bool = False
     """The network looks at the columns around the person only (see `window`)."""
+    both_ways: bool = False
+    """Photos are looked at in a mirror as well, except while training (see `both_ways`)."""
     facing: tuple[int, int, int] | None = None
     """Channels of the network that finds which way the person faces; the bottom of the U-Net is told."""
 
@@ -71,8 +73,8 @@ class ModelConfig:
     image_colour: float | None = None
     """If set, image Gaussians start from their pixel's colour, freed of a background of this grey level in [0, 1]."""
     sees: int | None = None
-    """Height in pixels at which the network sees photos. Finer ones are shrunk for it, a whole number of times;
-    Gaussians, colours and matte stay as fine (see `detail`)."""
+    """Height in pixels at which the network sees photos. Finer ones are shrunk for it; their Gaussians, colours and
+    mattes stay as fine (see `detail`)."""
     initial_opacity: float = 0.5
     uncertainty: bool = False
     """The points head also predicts the log of its error's scale, for the training loss."""
@@ -111,9 +113,11 @@ class ModelConfig:
                 "unet, shape_components, mask_input, facing and image_colour belong together: each needs the others."
             )
 
-    def detail(self, height: int) -> int:
-        """How many times smaller than photos of this height the network sees them."""
-        return 1 if self.sees is None else max(1, height // self.sees)
+    def seen_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width at which the network sees photos of this size."""
+        if self.sees is None or height <= self.sees:
+            return height, width
+        return self.sees, round(width * self.sees / height)
 
     @property
     def template_tokens(self) -> int:
@@ -151,11 +155,12 @@ class ModelConfig:
             unet=(32, 64, 128, 256),
             mask_input=True,
             windowed=True,
+            both_ways=True,
             facing=(16, 32, 64),
             splats="tangent",
             sh_degree=0,
             image_colour=1.0,
-            sees=128,
+            sees=160,
             initial_opacity=0.9,
             uncertainty=True,
             shape_components=32,

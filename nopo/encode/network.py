@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,6 +20,7 @@ from nopo.encode.activations import (
 )
 from nopo.encode.attention import MLP, CrossAttention, SelfAttention
 from nopo.encode.backbone import Backbone, Features
+from nopo.encode.both_ways import look_both_ways
 from nopo.encode.bridges import fade_bridges
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
@@ -104,8 +106,8 @@ class Network(nn.Module):
         """One person, without gradients.
 
         Args:
-            images: [V, 3, H, W] sRGB in [0, 1], composited on the model's background; H and W multiples of 16 (times
-                the config's `detail` for this height).
+            images: [V, 3, H, W] sRGB in [0, 1], composited on the model's background; H and W multiples of 16, also
+                of the size at which the network sees them (`ModelConfig.seen_size`).
             masks: [V, H, W] foreground in [0, 1].
             template: maps of the config's template size.
             facing: [V, 2] the direction that the person faces, where it is known (see `facing.directions`).
@@ -117,22 +119,25 @@ class Network(nn.Module):
             if self.config.facing is None and not facing.isnan().all():
                 raise NopoError("This network cannot be told which way the person faces; leave that out.")
             facing = facing[None].to(images.device)
-        detail = self.config.detail(masks.shape[-2])
         if images.ndim != 4 or masks.shape != (len(images), *images.shape[-2:]):
             raise NopoError(f"Images {tuple(images.shape)} and masks {tuple(masks.shape)} do not belong together.")
-        if images.shape[-2] % (PATCH * detail) or images.shape[-1] % (PATCH * detail):
-            raise NopoError(f"Photos of this size must have sides that are multiples of {PATCH * detail}.")
-        full = masks.shape[-1]
-        starts, width = window_columns(masks, PATCH * detail) if self.config.windowed else (None, full)
+        size = (height, width) = self.config.seen_size(*masks.shape[-2:])
+        if height % PATCH or width % PATCH:
+            raise NopoError(f"This network sees photos of this size at {height}×{width}: no multiples of {PATCH}.")
+        finer = size != tuple(masks.shape[-2:])
+        seen, seen_masks = shrink(images, masks, size) if finer else (images, masks)
+        starts, narrow = window_columns(seen_masks, PATCH) if self.config.windowed else (None, width)
         if starts is not None:
-            images, masks = cut_columns(images, starts, width), cut_columns(masks, starts, width)
-        small_images, small_masks = (images, masks) if detail == 1 else shrink(images, masks, detail)
-        prediction = self.forward_batch(small_images[None], small_masks[None], template, told_facing=facing)[0]
+            seen, seen_masks = cut_columns(seen, starts, narrow), cut_columns(seen_masks, starts, narrow)
+        prediction = self.forward_batch(
+            seen[None], seen_masks[None], template, told_facing=facing, both_ways=self.config.both_ways
+        )[0]
         image = fade_bridges(prediction.image) if self.config.fade_bridges else prediction.image
         image = smooth_surface(image) if self.config.smooth else image
-        if detail > 1:
-            image = refine(image, images, masks, detail, self.config.image_colour or 0.0)
-        return replace(prediction, image=image if starts is None else paste_columns(image, starts, full))
+        image = image if starts is None else paste_columns(image, starts, width)
+        if finer:
+            image = refine(image, images, masks, self.config.image_colour or 0.0)
+        return replace(prediction, image=image)
 
     def forward_batch(
         self,
@@ -142,6 +147,7 @@ class Network(nn.Module):
         *,
         render: bool = True,
         told_facing: Tensor | None = None,
+        both_ways: bool = False,
     ) -> Prediction:
         """A batch of people; every tensor keeps B as its first axis.
 
@@ -154,6 +160,7 @@ class Network(nn.Module):
             render: False leaves out what only pictures need, a third of a training step: the covariances are zero and
                 the photos' bone logits as coarse as the heads say them, [B, V·h·w, 69].
             told_facing: [B, V, 2] the true directions, while training (see `Facing`); rows of NaN are found.
+            both_ways: look at the photos in a mirror as well (see `both_ways`).
 
         Raises:
             NopoError: a shape that the network cannot take.
@@ -168,7 +175,8 @@ class Network(nn.Module):
             image = self._photos_drawn(features, inputs, images, masks, render)
             return Prediction(self.config, self._template_drawn(features, template, render), image)
         views = masks.shape[:2]
-        maps = self.unet(inputs.flatten(0, 1), None if told_facing is None else told_facing.flatten(0, 1))
+        look = partial(look_both_ways, self.unet) if both_ways else self.unet
+        maps = look(inputs.flatten(0, 1), None if told_facing is None else told_facing.flatten(0, 1))
         image = self._photos_mapped(maps, images, masks, render)
         found = self._landmarks(image, masks, maps.known)
         rest, offsets, traits = self.shape(found, maps.cells.unflatten(0, views).flatten(1, 2))

@@ -169,6 +169,10 @@ class UNet(nn.Module):
         known = facing.detach()  # it learns from the truth alone
         if told_facing is not None:
             known = torch.where(told_facing.isnan(), known, told_facing)
+        return self.look(photos, known, facing, head)
+
+    def look(self, photos: Tensor, known: Tensor, facing: Tensor, head: Tensor) -> PhotoMaps:
+        """`forward`, where the directions to go by are known; facing and head are handed on."""
         x = torch.cat([photos, bearings((photos[:, 3] + 1) / 2, known)], 1)
         skips = []
         for level in self.down:

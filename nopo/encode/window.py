@@ -6,6 +6,7 @@ are relative (`nopo.encode.unet.bearings`); all rows stay, because the frame's h
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor
 from nopo.encode.prediction import Branch
 
 WIDTHS = (3 / 8, 1 / 2, 3 / 4, 1.0)
-"""Shares of the frame's width that a window may have: few, so that training photos of one width make a batch."""
+"""Shares of the frame's width that a window may have, about: few, so that training photos of one width make a batch."""
 
 MARGIN = 1 / 64
 """Of the frame's width, kept free beside the person."""
@@ -28,7 +29,7 @@ def window_columns(masks: Tensor, unit: int) -> tuple[Tensor, int]:
 
     Args:
         masks: [N, H, W] foreground in [0, 1].
-        unit: pixels that widths are multiples of, where the frame's width is.
+        unit: pixels that widths are multiples of, as the frame's width is.
 
     Returns:
         first columns [N], and the width in pixels.
@@ -41,8 +42,8 @@ def window_columns(masks: Tensor, unit: int) -> tuple[Tensor, int]:
     nobody = high <= low
     low, high = low.masked_fill(nobody, 0), high.masked_fill(nobody, 1)
     needed = int((high - low).amax()) + 2 * MARGIN * width
-    shares = [share for share in WIDTHS if share * width >= needed and not (share * width) % unit]
-    chosen = round(min(shares, default=1.0) * width)
+    widths = (min(math.ceil(share * width / unit) * unit, width) for share in WIDTHS)
+    chosen = min((one for one in widths if one >= needed), default=width)
     return ((low + high - chosen) // 2).clamp(0, width - chosen), chosen
 
 

@@ -54,7 +54,8 @@ class Recipe:
     remembered: int = 128
     stages: tuple[Stage, ...] = (
         Stage(20_000, 128, 0.3, views=(1.0,)),
-        Stage(math.inf, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
+        Stage(290_000, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
+        Stage(math.inf, 160, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ LOGGER = logging.getLogger(__name__)
 
 SAVE_SECONDS = 60.0
 REPORT_STEPS = 50
+STEPS_AHEAD = 3
+"""People are made for so many steps to come: whoever waits for somebody else makes people meanwhile."""
+
 CHECKPOINT = "open.safetensors"
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -228,7 +232,7 @@ def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
     generator = _dice(recipe, seen)
     stage = recipe.stage(seen)
     views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
-    photos = max(recipe.photos * 128**2 // stage.size**2, views)
+    photos = max(recipe.photos, views)
     taken = stage.taken if views == 1 else views
     people = max(1, round(photos / taken / 2))
     batch = make_batch(
@@ -248,14 +252,21 @@ def _steps(
     sums: dict[str, tuple[float, int]] = {}
     clock, seen = time.monotonic(), run.seen
     texels = run.network.config.template_size
-    with ThreadPoolExecutor(1, "nopo-people") as ahead:  # the next people are made while the network learns from these
-        coming = ahead.submit(next_batch, recipe, run.seen, texels, device)
+    made = seen
+
+    def make() -> Batch:
+        nonlocal made
+        batch = next_batch(recipe, made, texels, device)
+        made += _photos(batch)
+        return batch
+
+    with ThreadPoolExecutor(1, "nopo-people") as ahead:  # people are made while the network learns from those before
+        coming = deque(ahead.submit(make) for _ in range(STEPS_AHEAD))
         while True:
-            batch = coming.result()
-            after = run.seen + _photos(batch)
-            coming = ahead.submit(next_batch, recipe, after, texels, device)
+            batch = coming.popleft().result()
+            coming.append(ahead.submit(make))
             terms = _step(run, batch, template, recipe, device, precision, learners)
-            run.step, run.seen = run.step + 1, after
+            run.step, run.seen = run.step + 1, run.seen + _photos(batch)
             for name, value in terms.items():
                 total, count = sums.get(name, (0.0, 0))
                 sums[name] = total + value, count + 1

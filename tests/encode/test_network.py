@@ -55,7 +55,8 @@ def test_every_pixel_and_texel_gives_one_gaussian(preset, views, height, width):
 def test_a_batch_is_its_people_one_by_one(preset):
     network, template = small_network(preset).double(), small_template()
     people = [exact_views(3, seed=seed) for seed in (1, 2)]
-    batch = network.forward_batch(*(torch.stack(x) for x in zip(*people, strict=True)), template)
+    images, masks = (torch.stack(x) for x in zip(*people, strict=True))
+    batch = network.forward_batch(images, masks, template, both_ways=network.config.both_ways)
     for i, person in enumerate(people):
         alone = network(*person, template)
         branches_close(batch[i].image, alone.image)

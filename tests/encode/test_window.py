@@ -35,6 +35,8 @@ def test_an_empty_photo_has_a_window_too():
 
 def test_widths_are_multiples_of_the_unit():
     assert window_columns(person(30, 40)[None], 16)[1] == 32  # 3/8 would be 24
+    assert window_columns(person(30, 60, 160)[None], 16)[1] == 64  # 3/8 would be 60
+    assert window_columns(person(30, 130, 160)[None], 16)[1] == 128  # 3/4 would be 120
 
 
 def test_what_was_cut_out_lies_where_it_was_when_it_is_pasted_back():
