@@ -106,8 +106,9 @@ class Prediction:
         if self.config.complete if complete is None else complete:
             from nopo.encode.completion import complete_template, share_cover
             from nopo.encode.settle import settle
+            from nopo.encode.trim import trim
 
-            completed = complete_template(template, image, joints)
+            completed = trim(complete_template(template, image, joints))
             template, image = completed, share_cover(settle(template, image))
         clouds, weights = [], []
         for branch in (template, image):
