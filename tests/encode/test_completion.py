@@ -54,6 +54,27 @@ def test_an_edge_between_colours_stays_where_it_is():
     torch.testing.assert_close(filled, torch.stack([RED, BLUE, RED]), atol=0.1, rtol=0)
 
 
+def test_faint_gaussians_give_no_colour_unless_there_are_no_others():
+    """A hand that the network takes for a sleeve, without being sure of it."""
+    body, hand = patch(0.2, 0, 0), patch(0.5, 0, 0, 100)
+    image = branch(torch.cat([body, hand]), torch.cat([BLUE.expand(400, 3), RED.expand(100, 3)]))
+    image.opacities[400:] = 0.4
+    elbow = next(k for k, (near, _) in enumerate(BONES) if JOINT_NAMES[near] == "left_elbow")
+    sleeve = replace(
+        branch(torch.tensor([[0.5, -0.03, -0.01]]).repeat(4, 1), torch.zeros(4, 3)),
+        grid=(1, 2, 2),
+        bone_logits=torch.full((4, 69), -50.0).index_fill(1, torch.tensor([elbow]), 50.0),
+    )
+    joints = load_open_body().rest_joints()
+
+    def colour(image: Branch) -> Tensor:
+        return complete_template(sleeve, image, joints).sh[0, 0]
+
+    torch.testing.assert_close(colour(image), BLUE, atol=0.02, rtol=0)
+    image.opacities[:] = 0.4
+    torch.testing.assert_close(colour(image), RED, atol=0.02, rtol=0)
+
+
 def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
     means = torch.cat([patch(0, 0, 0), patch(0, 0, 0)])
     colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3)])
