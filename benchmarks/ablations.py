@@ -18,12 +18,14 @@ from typing import Any
 import torch
 
 from nopo.avatar import Avatar
+from nopo.encode import completion
 from nopo.encode.activations import tangent_covars
 from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.detail import shrink
 from nopo.encode.network import Network
 from nopo.encode.prediction import Branch, Prediction
 from nopo.encode.settle import settle
+from nopo.encode.trim import trim
 from nopo.evaluate.open_model import Predict, measure, predict, summary
 from nopo.evaluate.protocol import Subject, held_out_subjects
 from nopo.pipeline import Pipeline, in_own_proportions
@@ -82,7 +84,7 @@ def _configured(network: Network, **changes: Any) -> Iterator[None]:
 
 def _completed(prediction: Prediction) -> Branch:
     assert prediction.template_joints is not None
-    return complete_template(prediction.template, prediction.image, prediction.template_joints)
+    return trim(complete_template(prediction.template, prediction.image, prediction.template_joints))
 
 
 def unsettled(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
@@ -120,6 +122,38 @@ def coarse(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction
     seen = pipeline.network(*coarser, pipeline.template)
     avatar = in_own_proportions(seen.avatar(), seen.rest_joints)
     return predict(pipeline, subject, count)[0], avatar  # the truth of the pixels is as fine as the photo
+
+
+def once(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Photos are not looked at in a mirror."""
+    with _configured(pipeline.network, both_ways=False):
+        return predict(pipeline, subject, count)
+
+
+def seen_coarser(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The network sees photos at 128²."""
+    with _configured(pipeline.network, sees=128):
+        return predict(pipeline, subject, count)
+
+
+def untrimmed(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """The template's splats reach beyond the ends of its surface."""
+    prediction, _ = predict(pipeline, subject, count)
+    joints = prediction.template_joints
+    assert joints is not None
+    template = complete_template(prediction.template, prediction.image, joints)
+    image = share_cover(settle(prediction.template, prediction.image))
+    avatar = replace(prediction, template=template, image=image).avatar(complete=False)
+    return prediction, in_own_proportions(avatar, prediction.rest_joints)
+
+
+def credulous(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Gaussians that the network is not sure of give the template their colours too."""
+    sure, completion.SURE = completion.SURE, 0.0
+    try:
+        return predict(pipeline, subject, count)
+    finally:
+        completion.SURE = sure
 
 
 def unfaded(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
@@ -163,7 +197,11 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "every photo opaque, 4 photos": (4, all_opaque),
     "grey template, nothing settled": (1, uncompleted),
     "Gaussians as coarse as what it sees": (1, coarse),
+    "looked at once, not in a mirror": (1, once),
+    "seen at 128²": (1, seen_coarser),
     "bridges between surfaces stay": (1, unfaded),
+    "unsure Gaussians give colours too": (1, credulous),
+    "splats reach beyond the surface": (1, untrimmed),
     "sure of every place": (1, sure),
     "everybody in the template's proportions": (1, template_proportions),
     "true proportions": (1, knowing_joints),
