@@ -19,7 +19,8 @@ from nopo.encode.smooth import SAME_SURFACE_M
 def shrink(images: Tensor, masks: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """Area averages of images [V, 3, H, W] and masks [V, H, W], of this smaller height and width."""
     rows, columns = (_covers(now, before).to(images) for now, before in zip(size, masks.shape[-2:], strict=True))
-    return rows @ images @ columns.T, rows @ masks @ columns.T
+    with torch.autocast(images.device.type, enabled=False):  # colours have more than bfloat16's eight bits
+        return rows @ images @ columns.T, rows @ masks @ columns.T
 
 
 def _covers(count: int, before: int) -> Tensor:

@@ -52,6 +52,8 @@ def test_shrinking_averages_areas():
     whole, masks = shrink(images, images[:, 0], (5, 4))
     assert torch.allclose(whole, torch.nn.functional.avg_pool2d(images, (3, 5)), atol=1e-6)
     assert torch.allclose(masks, whole[:, 0], atol=1e-6)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(shrink(images, images[:, 0], (5, 4))[0], whole)
     # 2.5 fine pixels to one: two whole ones and half of the one between.
     partial, _ = shrink(images, images[:, 0], (6, 8))
     expected = (images[..., 0] + images[..., 1] + 0.5 * images[..., 2]) / 2.5
