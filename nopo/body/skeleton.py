@@ -81,6 +81,10 @@ BONE_FLIP: tuple[int, ...] = tuple(
 """`BONE_FLIP[k]` is the bone on the other side of the body."""
 
 
+ACROSS = (-1.0, 1.0, 1.0)
+"""What a point of the T-pose is multiplied with to lie on the other side of the body."""
+
+
 def sum_bones_to_joints(bone_weights: Tensor) -> Tensor:
     """Add up, for every joint, the weights of the bones that move with it.
 

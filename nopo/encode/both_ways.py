@@ -9,11 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from nopo.body.skeleton import BONE_FLIP
+from nopo.body.skeleton import ACROSS, BONE_FLIP
 from nopo.encode.unet import PhotoMaps, UNet
-
-ACROSS = (-1.0, 1.0, 1.0)
-"""The mirror stands in the plane x = 0 of the canonical body."""
 
 
 def look_both_ways(unet: UNet, photos: Tensor, told_facing: Tensor | None = None) -> PhotoMaps:

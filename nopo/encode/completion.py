@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nopo.body.skeleton import ACROSS
 from nopo.encode.activations import MIN_EXPONENT, smaller_difference
 from nopo.encode.prediction import Branch
 from nopo.encode.unseen import guess_unseen
@@ -127,7 +128,7 @@ def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tu
     share = nearness(distance, REACH)  # [K]
     result = here.clone()
     unseen = (share < 1).nonzero().squeeze(1)
-    mirrored = texels[unseen] * texels.new_tensor([-1.0, 1.0, 1.0])
+    mirrored = texels[unseen] * texels.new_tensor(ACROSS)
     there, mirrored_distance = _average_nearby(mirrored, points, colours, weights)
     # Beyond the reach of both sides the nearer one wins, softly.
     mirrored_share = nearness(mirrored_distance, REACH)

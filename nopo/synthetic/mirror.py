@@ -12,7 +12,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from nopo.body.skeleton import BONE_FLIP, JOINT_FLIP
+from nopo.body.skeleton import ACROSS, BONE_FLIP, JOINT_FLIP
 from nopo.camera import Camera
 from nopo.motion import Pose
 from nopo.motions.hands import mirrored as turned_across
@@ -21,9 +21,6 @@ from nopo.synthetic.figure import load_figure
 from nopo.synthetic.rasterize import interpolate
 from nopo.synthetic.uv import uv_atlas
 
-_ACROSS = (-1.0, 1.0, 1.0)
-"""The mirror stands in the plane x = 0."""
-
 
 def mirrored(batch: Batch) -> Batch:
     """The same photos in a mirror, as if they showed mirrored people in mirrored poses.
@@ -31,7 +28,7 @@ def mirrored(batch: Batch) -> Batch:
     All fields are mirrored but `people`, who are those of the photos; `uv_colors` and `uv_visible` are taken from the
     nearest texel.
     """
-    across = torch.tensor(_ACROSS, device=batch.images.device)
+    across = torch.tensor(ACROSS, device=batch.images.device)
     names = ("images", "masks", "clean_masks", "valid", "depth")
     flipped = {name: getattr(batch, name).flip(-1) for name in names}
     bones = torch.tensor(BONE_FLIP, dtype=torch.uint8, device=batch.bone_index.device)
@@ -86,12 +83,12 @@ def _positions_across(batch: Batch) -> Tensor:
 def _camera_across(camera: Camera) -> Camera:
     K = camera.K.clone()
     K[0, 2] = camera.width - K[0, 2]
-    across = torch.diag(torch.tensor([*_ACROSS, 1.0]))
+    across = torch.diag(torch.tensor([*ACROSS, 1.0]))
     return replace(camera, K=K, viewmat=across @ camera.viewmat @ across)
 
 
 def _pose_across(pose: Pose) -> Pose:
-    return Pose(turned_across(pose.rotations[list(JOINT_FLIP)]), pose.transl * torch.tensor(_ACROSS))
+    return Pose(turned_across(pose.rotations[list(JOINT_FLIP)]), pose.transl * torch.tensor(ACROSS))
 
 
 @cache
@@ -110,7 +107,7 @@ def _texel_across(size: int) -> Tensor:
 
     atlas = uv_atlas(size)
     places = interpolate(load_figure().reference.contiguous(), atlas.corners, atlas.bary)
-    _, nearest = cKDTree(places.numpy()).query((places * torch.tensor(_ACROSS)).numpy())
+    _, nearest = cKDTree(places.numpy()).query((places * torch.tensor(ACROSS)).numpy())
     out = torch.arange(size * size)
     out[atlas.pixel] = atlas.pixel[torch.from_numpy(nearest)]
     return out

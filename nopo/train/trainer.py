@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,12 @@ from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
-from nopo.synthetic.dataset import Batch, make_batch
-from nopo.synthetic.mirror import with_mirrored
+from nopo.synthetic.dataset import Batch
 from nopo.train.groups import Group, share_out
 from nopo.train.losses import losses
 from nopo.train.memory import Memory
 from nopo.train.optimizers import optimizers_of
+from nopo.train.people import dice, people_ahead, photos_of
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
 from nopo.train.state import append_history, load_state, save_state
@@ -36,9 +36,6 @@ LOGGER = logging.getLogger(__name__)
 
 SAVE_SECONDS = 60.0
 REPORT_STEPS = 50
-STEPS_AHEAD = 3
-"""People are made for so many steps to come: whoever waits for somebody else makes people meanwhile."""
-
 CHECKPOINT = "open.safetensors"
 PRECISIONS = ("fp32", "tf32", "bf16")
 
@@ -222,51 +219,16 @@ def _grown(network: Network, config: ModelConfig) -> tuple[Network, int]:
     return larger, len(unfit.missing_keys)
 
 
-def _dice(recipe: Recipe, seen: int) -> torch.Generator:
-    """What decides about one step: a function of seed and photos seen, so that a resumed run goes on alike."""
-    return torch.Generator().manual_seed(recipe.seed * 1_000_000_007 + seen)
-
-
-def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
-    """The people of the step after `seen` photos, and the same in a mirror."""
-    generator = _dice(recipe, seen)
-    stage = recipe.stage(seen)
-    views = 1 + int(torch.multinomial(torch.tensor(stage.views), 1, generator=generator))
-    photos = max(recipe.photos, views)
-    taken = stage.taken if views == 1 else views
-    people = max(1, round(photos / taken / 2))
-    batch = make_batch(
-        generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3, uv_size=uv_size
-    )
-    return with_mirrored(batch.singles() if views == 1 else batch)
-
-
-def _photos(batch: Batch) -> int:
-    return batch.images.shape[0] * batch.images.shape[1]
-
-
 def _steps(
     run: Run, template: Template, recipe: Recipe, device: str, precision: str, learners: int = 1
 ) -> Iterator[dict[str, float] | None]:
     """Train for ever; after each step yield None, or a report every REPORT_STEPS."""
     sums: dict[str, tuple[float, int]] = {}
     clock, seen = time.monotonic(), run.seen
-    texels = run.network.config.template_size
-    made = seen
-
-    def make() -> Batch:
-        nonlocal made
-        batch = next_batch(recipe, made, texels, device)
-        made += _photos(batch)
-        return batch
-
-    with ThreadPoolExecutor(1, "nopo-people") as ahead:  # people are made while the network learns from those before
-        coming = deque(ahead.submit(make) for _ in range(STEPS_AHEAD))
-        while True:
-            batch = coming.popleft().result()
-            coming.append(ahead.submit(make))
+    with closing(people_ahead(recipe, run.seen, run.network.config.template_size, device)) as coming:
+        for batch in coming:
             terms = _step(run, batch, template, recipe, device, precision, learners)
-            run.step, run.seen = run.step + 1, run.seen + _photos(batch)
+            run.step, run.seen = run.step + 1, run.seen + photos_of(batch)
             for name, value in terms.items():
                 total, count = sums.get(name, (0.0, 0))
                 sums[name] = total + value, count + 1
@@ -321,7 +283,7 @@ def _step(
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
     run.memory.add(torch.stack([found[one] for one in range(len(told))]), batch, template)
-    figures = run.memory.add_gradients(recipe.loss, recipe.remembered, _dice(recipe, run.seen))
+    figures = run.memory.add_gradients(recipe.loss, recipe.remembered, dice(recipe, run.seen))
     norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         for optimizer in run.optimizers:
@@ -352,7 +314,7 @@ def _total(
 
 def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:
     """The directions that the network is told [B, V, 2]: a share of the photos' true ones, NaN for the others."""
-    told = torch.rand(batch.facing.shape[:2], generator=_dice(recipe, seen)).to(batch.facing.device) < recipe.told
+    told = torch.rand(batch.facing.shape[:2], generator=dice(recipe, seen)).to(batch.facing.device) < recipe.told
     return torch.where(told[..., None], batch.facing, torch.nan)
 
 

@@ -3,8 +3,7 @@ import torch
 from small import small_network, small_template, small_views
 
 from nopo.body.open import load_open_body
-from nopo.body.skeleton import BONE_FLIP
-from nopo.encode.both_ways import ACROSS
+from nopo.body.skeleton import ACROSS, BONE_FLIP
 from nopo.encode.checkpoint import load_network
 from nopo.evaluate.protocol import held_out_subjects
 from nopo.weights import resolve

@@ -1,4 +1,5 @@
 import logging
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -10,7 +11,7 @@ from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network
 from nopo.encode.config import ModelConfig
 from nopo.errors import TrainingError
-from nopo.train import trainer
+from nopo.train import people, trainer
 from nopo.train.groups import share_out
 from nopo.train.recipe import Recipe, Stage
 from nopo.train.state import load_state, read_history, save_state
@@ -72,16 +73,24 @@ def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_p
 def test_learning_lowers_the_error(tmp_path):
     run = start(tmp_path, resume=False)
     template = load_open_body().template(CONFIG.template_size)
-    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+    batch = people.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
     errors = [trainer._step(run, batch, template, RECIPE, "cpu", "fp32")["canonical_cm"] for _ in range(25)]
     assert errors[-1] < 0.75 * errors[0]
 
 
 def test_the_same_seed_gives_the_same_people_whatever_came_before():
-    one = trainer.next_batch(RECIPE, 100, 32, "cpu")
-    trainer.next_batch(RECIPE, 108, 32, "cpu")
-    again = trainer.next_batch(RECIPE, 100, 32, "cpu")
+    one = people.next_batch(RECIPE, 100, 32, "cpu")
+    people.next_batch(RECIPE, 108, 32, "cpu")
+    again = people.next_batch(RECIPE, 100, 32, "cpu")
     assert torch.equal(one.images, again.images)
+
+
+def test_people_made_ahead_are_those_that_would_be_made_in_time():
+    with closing(people.people_ahead(RECIPE, 100, 32, "cpu")) as coming:
+        seen = 100
+        for batch in islice(coming, 4):
+            assert torch.equal(batch.images, people.next_batch(RECIPE, seen, 32, "cpu").images)
+            seen += people.photos_of(batch)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(tmp_path):
@@ -116,7 +125,7 @@ def test_a_processor_without_half_precision_says_so(monkeypatch, caplog):
 def test_half_precision_learns_on_the_cpu(tmp_path):
     run = start(tmp_path, resume=False)
     template = load_open_body().template(CONFIG.template_size)
-    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+    batch = people.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
     errors = [trainer._step(run, batch, template, RECIPE, "cpu", "bf16")["canonical_cm"] for _ in range(25)]
     assert errors[-1] < 0.75 * errors[0]
 
@@ -146,7 +155,7 @@ def test_two_learners_learn_what_one_does_and_the_same_every_time(tmp_path):
     errors = []
     for folder in ("one", "again"):
         run = start(tmp_path / folder, resume=False)
-        batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+        batch = people.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
         figures = [trainer._step(run, batch, template, RECIPE, "cpu", "fp32", learners=2) for _ in range(25)]
         errors.append([step["canonical_cm"] for step in figures])
     assert errors[0] == errors[1]
@@ -155,8 +164,8 @@ def test_two_learners_learn_what_one_does_and_the_same_every_time(tmp_path):
 
 
 def test_people_in_windows_of_one_width_are_learned_from_together():
-    batch = trainer.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
-    many = [batch, trainer.next_batch(RECIPE, 100, CONFIG.template_size, "cpu")]
+    batch = people.next_batch(RECIPE, 0, CONFIG.template_size, "cpu")
+    many = [batch, people.next_batch(RECIPE, 100, CONFIG.template_size, "cpu")]
     for batch in many:
         shares = share_out(batch, CONFIG, learners=2)
         assert sorted(one for share in shares for group in share for one in group.people) == [*range(len(batch.people))]
