@@ -22,7 +22,7 @@ from nopo.synthetic.framing import TRUNCATED_SHARE, Framing, facing_of, sample_f
 from nopo.synthetic.lighting import STUDIO, Light, sample_light
 from nopo.synthetic.mattes import spoil_matte
 from nopo.synthetic.person import Person, sample_person
-from nopo.synthetic.poses import sample_pose
+from nopo.synthetic.poses import BENT, sample_pose
 from nopo.synthetic.rasterize import Fragments
 from nopo.synthetic.shoot import Exposure, cameras_of, develop, expose, pose_person
 from nopo.synthetic.uv import uv_atlas, uv_surface, uv_visible
@@ -148,6 +148,7 @@ def make_batch(
     photo: bool = False,
     truncated: bool | None = None,
     same_pose: float = 0.5,
+    bent: float = 0.0,
     light: Light | None = None,
     uv_size: int = 128,
     supersample: int = 2,
@@ -166,14 +167,16 @@ def make_batch(
         photo: keep the background in `images` instead of compositing on white.
         truncated: whether photos cut parts of the person off; some do by default.
         same_pose: share of people who keep one pose in all their photos.
+        bent: share of poses that are chosen from `poses.BENT`, besides those that come by themselves.
         light: of all photos, taken by a camera without noise or colour cast; by default each photo has its own.
         uv_size: S.
         supersample: samples per pixel and axis.
     """
     figure = load_figure()
     wishes = _Wishes(
-        views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, light, uv_size, supersample
-    )
+        views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, bent, light, uv_size,
+        supersample,
+    )  # fmt: skip
     shots = []
     for _ in range(batch):  # person by person: on a CPU what one person needs fits into the cache
         dice = Dice.of(generator)
@@ -203,6 +206,7 @@ class _Wishes:
     photo: bool
     truncated: bool | None
     same_pose: float
+    bent: float
     light: Light | None
     uv_size: int
     supersample: int
@@ -222,7 +226,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     """V photos of one person and their truth; see make_batch."""
     size, device = wishes.size, wishes.device
     subject = person.to(device)
-    poses = _sample_poses(dice, wishes.views, wishes.same_pose)
+    poses = _sample_poses(dice, wishes)
     posed = pose_person(subject, torch.stack([p.rotations for p in poses]).to(device))
     framings = [_sample_view(dice, points.cpu(), v == 0, wishes) for v, points in enumerate(posed.points)]
     lights = [wishes.light or sample_light(dice) for _ in poses]
@@ -294,10 +298,14 @@ def _cut_camera(camera: Camera, start: int, width: int) -> Camera:
     return replace(camera, K=camera.K - torch.tensor([[0.0, 0, start], [0, 0, 0], [0, 0, 0]]), width=width)
 
 
-def _sample_poses(dice: Dice, views: int, same_pose: float) -> list[Pose]:
-    if dice.chance(same_pose):
-        return [sample_pose(dice)] * views
-    return [sample_pose(dice) for _ in range(views)]
+def _sample_poses(dice: Dice, wishes: _Wishes) -> list[Pose]:
+    def one() -> Pose:
+        bent = wishes.bent > 0 and dice.chance(wishes.bent)
+        return sample_pose(dice, dice.choose(BENT) if bent else None)
+
+    if dice.chance(wishes.same_pose):
+        return [one()] * wishes.views
+    return [one() for _ in range(wishes.views)]
 
 
 def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Framing:

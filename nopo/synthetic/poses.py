@@ -22,6 +22,9 @@ KINDS = (
     "hands_front", "pockets", "point", "sit", "squat", "free", "clasped", "behind", "phone",
 )  # fmt: skip
 _WEIGHTS = (19, 11, 17, 5, 3, 6, 8, 3, 4, 5, 10, 3, 3, 1, 9, 4, 3, 5)
+BENT = ("crossed", "crossed", "crossed", "clasped", "hands_front", "hips", "behind", "phone", "point", "sit")
+"""Kinds whose arms are harder to read than those of most photos, the hardest more than once."""
+
 _ONE_ARMED = ("wave", "point", "phone")
 _FINGERS = ("index", "middle", "pinky", "ring")
 

@@ -37,6 +37,7 @@ class Recipe:
         photos: photos in one step, about, half of them mirror images; people = photos / 2 / views.
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
+        bent: share of poses whose arms are hard to read, besides those that everyday photos have (`poses.BENT`).
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
         remembered: people from the memory that the shape head reads in each step besides.
         stages: one photo at a time first.
@@ -50,6 +51,7 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.996
+    bent: float = 0.4
     told: float = 0.3
     remembered: int = 128
     stages: tuple[Stage, ...] = (

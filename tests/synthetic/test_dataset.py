@@ -11,8 +11,10 @@ from nopo.camera import look_at
 from nopo.motion import Pose
 from nopo.preprocess.frame import FRAME_MARGIN
 from nopo.rotations import axis_angle_to_matrix
+from nopo.synthetic import dataset
 from nopo.synthetic.dataset import NUM_PARTS, PART_OF_BONE, make_batch, render_person
 from nopo.synthetic.framing import facing_of
+from nopo.synthetic.poses import BENT, sample_pose
 
 SIZE = 96
 
@@ -45,6 +47,22 @@ def test_same_seed_same_batch():
     for name, value in vars(one).items():
         if isinstance(value, torch.Tensor):
             assert torch.equal(value, getattr(two, name)), name
+
+
+def test_bent_arms_are_asked_for_and_change_nothing_else(monkeypatch):
+    asked = []
+
+    def spied(dice, kind=None):
+        asked.append(kind)
+        return sample_pose(dice, kind)
+
+    monkeypatch.setattr(dataset, "sample_pose", spied)
+    usual = batch(4, 2)
+    assert asked and set(asked) == {None}
+    assert torch.equal(batch(4, 2, bent=0.0).images, usual.images)
+    asked.clear()
+    batch(4, 4, bent=1.0)
+    assert asked and set(asked) <= set(BENT)
 
 
 def test_canonical_truth_reposed_lands_on_its_pixel(some):
