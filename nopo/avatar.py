@@ -9,11 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from nopo.body.skeleton import NUM_BONES
 from nopo.errors import AvatarError, ExportError
 from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 
-FORMAT = "nopo-avatar/1"
+FORMAT = "nopo-avatar/2"
+READ_FORMATS = ("nopo-avatar/1", FORMAT)
+"""The first had no other way than (N, 69) for weights, of which all but a few are zero in avatars of the open model."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,7 @@ class Avatar:
         g = self.gaussians
         tensors = {
             "means": g.means, "covars": g.covars, "opacities": g.opacities, "sh": g.sh,
-            "bone_weights": self.bone_weights, "rest_joints": self.rest_joints,
+            "rest_joints": self.rest_joints, **_packed(self.bone_weights),
         }  # fmt: skip
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         path = Path(path)
@@ -89,11 +92,11 @@ class Avatar:
         try:
             with safe_open(path, "pt") as file:
                 about = json.loads((file.metadata() or {}).get("nopo", "{}"))
-                if about.get("format") != FORMAT:
+                if about.get("format") not in READ_FORMATS:
                     raise AvatarError(f"{path.name} is not a nopo avatar; make one with `nopo reconstruct`.")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             gaussians = Gaussians(*(tensors[name] for name in ("means", "covars", "opacities", "sh")))
-            return Avatar(gaussians, tensors["bone_weights"], tensors["rest_joints"], str(about["model"]))
+            return Avatar(gaussians, _unpacked(tensors), tensors["rest_joints"], str(about["model"]))
         except (SafetensorError, KeyError, ValueError) as error:
             raise AvatarError(f"{path.name} is damaged or not an avatar; run `nopo reconstruct` again.") from error
 
@@ -105,6 +108,32 @@ def is_avatar(path: str | Path) -> bool:
     try:
         with safe_open(path, "pt") as file:
             about = json.loads((file.metadata() or {}).get("nopo", "{}"))
-            return isinstance(about, dict) and about.get("format") == FORMAT
+            return isinstance(about, dict) and about.get("format") in READ_FORMATS
     except (SafetensorError, OSError, ValueError):
         return False
+
+
+def _packed(bone_weights: Tensor) -> dict[str, Tensor]:
+    """Weights (N, 69) as they are written: those that are not zero, row by row, if that is smaller; nothing is lost."""
+    kept = bone_weights != 0
+    if 5 * int(kept.sum()) >= 4 * kept.numel():  # four bytes each and one for the bone
+        return {"bone_weights": bone_weights}
+    return {
+        "bone_counts": kept.sum(1).to(torch.uint8),
+        "bone_index": kept.nonzero()[:, 1].to(torch.uint8),
+        "bone_shares": bone_weights[kept],
+    }
+
+
+def _unpacked(tensors: dict[str, Tensor]) -> Tensor:
+    """What `_packed` packed; ValueError if that does not fit together."""
+    if "bone_weights" in tensors:
+        return tensors["bone_weights"]
+    counts, index = (tensors[name].long() for name in ("bone_counts", "bone_index"))
+    shares = tensors["bone_shares"]
+    largest = [int(most.max()) for most in (counts, index + 1) if len(most)]
+    if not int(counts.sum()) == len(index) == len(shares) or max(largest, default=0) > NUM_BONES:
+        raise ValueError("weights that do not fit together")
+    weights = shares.new_zeros(len(counts), NUM_BONES)
+    weights[torch.arange(len(counts)).repeat_interleave(counts), index] = shares
+    return weights

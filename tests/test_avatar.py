@@ -1,10 +1,11 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from nopo.avatar import Avatar
+from nopo.avatar import Avatar, is_avatar
 from nopo.errors import AvatarError, ExportError
 from nopo.gaussians import Gaussians
 
@@ -32,6 +33,59 @@ def test_saving_and_loading_gives_equal_bits(tmp_path: Path) -> None:
     assert torch.equal(before.bone_weights, after.bone_weights)
     assert torch.equal(before.rest_joints, after.rest_joints)
     assert [path.name for path in tmp_path.iterdir()] == ["amy.safetensors"]
+
+
+def test_weights_that_are_zero_take_no_room_and_come_back(tmp_path: Path) -> None:
+    dense = avatar(500)
+    dense.save(tmp_path / "dense.safetensors")
+    weights = torch.where(dense.bone_weights.argsort(1).argsort(1) > 64, dense.bone_weights, 0.0)  # four of each
+    weights[7] = torch.eye(69)[68]
+    sparse = Avatar(dense.gaussians, weights, dense.rest_joints, "open")
+    sparse.save(tmp_path / "sparse.safetensors")
+    assert torch.equal(Avatar.load(tmp_path / "sparse.safetensors").bone_weights, weights)
+    small, large = (path.stat().st_size for path in (tmp_path / "sparse.safetensors", tmp_path / "dense.safetensors"))
+    assert small < 0.45 * large
+    assert is_avatar(tmp_path / "sparse.safetensors")
+
+
+def _written(path: Path, form: str, **changes: torch.Tensor) -> Path:
+    good = avatar()
+    g = good.gaussians
+    tensors = {
+        "means": g.means,
+        "covars": g.covars,
+        "opacities": g.opacities,
+        "sh": g.sh,
+        "rest_joints": good.rest_joints,
+    }
+    save_file(tensors | changes, path, metadata={"nopo": json.dumps({"format": form, "model": "open"})})
+    return path
+
+
+def test_files_of_the_first_format_are_still_read(tmp_path: Path) -> None:
+    old = _written(tmp_path / "old.safetensors", "nopo-avatar/1", bone_weights=avatar().bone_weights)
+    assert torch.equal(Avatar.load(old).bone_weights, avatar().bone_weights) and is_avatar(old)
+
+
+@pytest.mark.parametrize(
+    ("counts", "index", "shares", "last"),
+    [(2, 99, 100, 68), (2, 100, 99, 68), (2, 100, 100, 69), (2, 100, 100, 255), (255, 50 * 255, 50 * 255, 68)],
+    ids=["an index short", "a share short", "a bone that is none", "nor is this one", "more than there are bones"],
+)
+def test_packed_weights_that_do_not_fit_together(
+    tmp_path: Path, counts: int, index: int, shares: int, last: int
+) -> None:
+    bones = torch.arange(index).remainder(69).to(torch.uint8)
+    bones[-1] = last
+    bad = _written(
+        tmp_path / "bad.safetensors",
+        "nopo-avatar/2",
+        bone_counts=torch.full((50,), counts, dtype=torch.uint8),
+        bone_index=bones,
+        bone_shares=torch.full((shares,), 0.5),
+    )
+    with pytest.raises(AvatarError, match="^bad.safetensors is damaged"):
+        Avatar.load(bad)
 
 
 def test_a_saved_avatar_may_be_read_by_whom_other_files_may(tmp_path: Path) -> None:
