@@ -15,6 +15,7 @@ import torch
 
 from nopo.body.skeleton import JOINT_NAMES
 from nopo.encode.window import window_columns
+from nopo.evaluate.open_model import SIDE_METRES
 from nopo.pipeline import Pipeline
 from nopo.synthetic.dataset import NUM_PARTS, make_batch
 
@@ -29,7 +30,6 @@ GROUPS = {
     "feet": ("ankle", "foot"),
 }
 SIZE = 160
-SIDE_METRES = 0.05
 
 
 def group_of_part() -> torch.Tensor:
@@ -45,9 +45,7 @@ def measure(pipeline: Pipeline, photos: int, bent: float) -> tuple[torch.Tensor,
     generator, groups = torch.Generator().manual_seed(41), group_of_part()
     sums, means = torch.zeros(len(GROUPS), 3), []
     for done in range(photos):
-        batch = make_batch(
-            generator, 1, 1, SIZE, held_out=True, frontal=0.0, truncated=False, bent=bent, uv_size=32
-        )  # fmt: skip
+        batch = make_batch(generator, 1, 1, SIZE, held_out=True, frontal=0.0, truncated=False, bent=bent, uv_size=32)
         starts, width = window_columns(batch.masks[0], 16)
         seen = batch.columns_in(starts[None], width)
         prediction = pipeline.network.forward_batch(

@@ -84,9 +84,14 @@ def _soft(error: Tensor) -> Tensor:
     return torch.where(error < EDGE_METRES, error, beyond)
 
 
+def are_arms(parts: Tensor) -> Tensor:
+    """Which pixels show a forearm or a hand: parts of any shape -> bool."""
+    return torch.isin(parts, parts.new_tensor(ARM_PARTS))
+
+
 def _counts(parts: Tensor, weights: LossWeights) -> Tensor:
     """How much pixels of these parts count: [K] -> [K]."""
-    return 1 + (weights.arms - 1) * torch.isin(parts, parts.new_tensor(ARM_PARTS))
+    return 1 + (weights.arms - 1) * are_arms(parts)
 
 
 def _skinning(bone_logits: Tensor, batch: Batch, weights: LossWeights) -> Tensor:

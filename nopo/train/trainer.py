@@ -23,7 +23,7 @@ from nopo.encode.network import Network
 from nopo.errors import TrainingError
 from nopo.synthetic.dataset import Batch
 from nopo.train.groups import Group, share_out
-from nopo.train.losses import ARM_PARTS, losses
+from nopo.train.losses import are_arms, losses
 from nopo.train.memory import Memory
 from nopo.train.optimizers import optimizers_of
 from nopo.train.people import dice, people_ahead, photos_of
@@ -307,7 +307,7 @@ def _total(
     with torch.no_grad():
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-        arms = torch.isin(batch.parts[batch.valid], batch.parts.new_tensor(ARM_PARTS))
+        arms = are_arms(batch.parts[batch.valid])
         of_arms = error[arms].sum() / arms.sum().clamp_min(1)
         figures = {
             "loss": float(total.detach()), "canonical_cm": 100 * float(error.mean()), "arms_cm": 100 * float(of_arms)
