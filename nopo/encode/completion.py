@@ -17,7 +17,8 @@ from torch import Tensor
 from nopo.body.skeleton import ACROSS
 from nopo.encode.activations import MIN_EXPONENT, smaller_difference
 from nopo.encode.prediction import Branch
-from nopo.encode.unseen import guess_unseen
+from nopo.encode.settle import LIMBS, limb_of, nearest_points, nearness
+from nopo.encode.unseen import HEAD, guess_unseen, share_of
 
 SEEN_MASK = 0.7
 """Pixels with less foreground do not give their colour: matte edges bleed."""
@@ -49,9 +50,11 @@ SPLAT_REACH = 0.4
 outline they are seen beyond their centres. Measured with everything else true (docs/OPEN_MODEL.md): 1 dB."""
 
 SMOOTHING = 0.8
-"""Width of the average over seen points, in distances to the nearest of them (at least half a voxel). With true
-positions 0.3 to 0.6 is best (hidden texels are off by 0.11 in sRGB, without the mirror by 0.115, and by 0.17 if all
-take the mean seen colour); with the network's own, which are off by centimetres, pictures gain 0.05 dB up to 0.8."""
+"""Width of the average over seen points, in distances to the nearest of them (at least half a voxel)."""
+
+ALONG = 3.0
+"""Distances along a limb or the trunk count so many times: the back of a hem or a shoe ends where its front does. A
+head has no such direction. docs/OPEN_MODEL.md measures both."""
 
 CHUNK = 128
 """Texels at once: their distances to all points stay in the processor's cache."""
@@ -80,10 +83,9 @@ def complete_template(template: Branch, image: Branch, joints: Tensor) -> Branch
     sources = sure if sure.sum() >= FEW * sources.sum() else sources
     seen = _voxels(image.means[sources], image.sh[sources, 0], image.opacities[sources])
     texels = (template.mask > 0).nonzero().squeeze(1)  # [K]
-    colours, distances, either = fill(template.means[texels], *seen)
-    guess, belief = guess_unseen(
-        template.means[texels], template.bone_logits[texels].softmax(-1), seen[0], seen[1], joints
-    )
+    places, bone_weights = template.means[texels], template.bone_logits[texels].softmax(-1)
+    colours, distances, either = fill(places, *seen, metric_of(bone_weights))
+    guess, belief = guess_unseen(places, bone_weights, seen[0], seen[1], joints)
     colours = torch.lerp(colours, guess, (belief * (1 - nearness(either, UNSEEN)))[:, None])
     sh, means = template.sh.clone(), template.means.clone()
     sh[texels, 0] = colours
@@ -111,7 +113,18 @@ def share_cover(image: Branch) -> Branch:
     return replace(image, opacities=1 - (1 - image.opacities) ** (1 / image.grid[0]))
 
 
-def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def metric_of(bone_weights: Tensor) -> Tensor:
+    """How much distances along x, y and z of the T-pose count for each point: bone weights [K, 69] -> [K, 3]."""
+    limbs = limb_of(bone_weights)[:, None]
+    arm = (limbs == LIMBS.index("left arm")) | (limbs == LIMBS.index("right arm"))
+    along_x, along_y = bone_weights.new_tensor([[ALONG, 1, 1], [1, ALONG, 1]])
+    head = share_of(bone_weights, HEAD)[:, None] > 0.5
+    return torch.where(head, 1.0, torch.where(arm, along_x, along_y))
+
+
+def fill(
+    texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor, metric: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """Colours for all texels from coloured points.
 
     Args:
@@ -119,17 +132,18 @@ def fill(texels: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tu
         points: [P, 3] canonical positions of seen points, metres.
         colours: [P, 3] their colours, in any linear code.
         weights: [P] how much each counts, positive.
+        metric: [K, 3] how much distances along each axis count for each texel.
 
     Returns:
         colours [K, 3], the distance from each texel to the nearest point [K], metres, and the distance [K] to the
         nearest point or mirror image of one.
     """
-    here, distance = _average_nearby(texels, points, colours, weights)
+    here, distance = _average_nearby(texels, points, colours, weights, metric)
     share = nearness(distance, REACH)  # [K]
     result = here.clone()
     unseen = (share < 1).nonzero().squeeze(1)
     mirrored = texels[unseen] * texels.new_tensor(ACROSS)
-    there, mirrored_distance = _average_nearby(mirrored, points, colours, weights)
+    there, mirrored_distance = _average_nearby(mirrored, points, colours, weights, metric[unseen])
     # Beyond the reach of both sides the nearer one wins, softly.
     mirrored_share = nearness(mirrored_distance, REACH)
     advantage = (distance[unseen] - mirrored_distance) / REACH[1]
@@ -152,7 +166,9 @@ def _voxels(points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, T
     return sums[:, :3] / sums[:, 6:], sums[:, 3:6] / sums[:, 6:], sums[:, 6]
 
 
-def _average_nearby(queries: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+def _average_nearby(
+    queries: Tensor, points: Tensor, colours: Tensor, weights: Tensor, metric: Tensor
+) -> tuple[Tensor, Tensor]:
     """A smooth nearest neighbour: an average whose width grows with the distance to the nearest point.
 
     Args:
@@ -160,15 +176,26 @@ def _average_nearby(queries: Tensor, points: Tensor, colours: Tensor, weights: T
         points: [P, 3] metres.
         colours: [P, 3].
         weights: [P].
+        metric: [K, 3] how much distances along each axis count, of few different kinds.
 
     Returns:
         colours [K, 3], distance to the nearest point [K] metres.
     """
+    found = colours.new_zeros(len(queries), 3)
+    kinds, kind = metric.unique(dim=0, return_inverse=True)
+    for number, factors in enumerate(kinds):
+        own = (kind == number).nonzero()[:, 0]
+        found[own] = _average(queries[own] * factors, points * factors, colours, weights)
+    return found, nearest_points(queries, points)[0]
+
+
+def _average(queries: Tensor, points: Tensor, colours: Tensor, weights: Tensor) -> Tensor:
+    """`_average_nearby`, where all directions are alike: colours [K, 3]."""
     counts = weights.clamp_max(3)[:, None]
     weighted = torch.cat([colours * counts, counts], 1)  # [P, 4]
     # Squared distances as one product, |q|² - 2 q·p + |p|² = [q, |q|², 1] · [-2 p, 1, |p|²].
     right = torch.cat([-2 * points, torch.ones_like(counts), points.square().sum(1, keepdim=True)], 1)  # [P, 5]
-    results, distances = [colours.new_zeros(0, 3)], [colours.new_zeros(0)]
+    results = [colours.new_zeros(0, 3)]
     for chunk in queries.split(CHUNK):
         left = torch.cat([chunk, chunk.square().sum(1, keepdim=True), torch.ones_like(chunk[:, :1])], 1)  # [k, 5]
         nearest = F.linear(left, right).amin(1).clamp_min(0)  # [k]
@@ -178,10 +205,4 @@ def _average_nearby(queries: Tensor, points: Tensor, colours: Tensor, weights: T
         kernel = exponents.clamp_min_(MIN_EXPONENT).exp_()  # [k, P]
         sums = kernel @ weighted  # [k, 4]
         results.append(sums[:, :3] / sums[:, 3:])
-        distances.append(nearest.sqrt())
-    return torch.cat(results), torch.cat(distances)
-
-
-def nearness(distance: Tensor, bounds: tuple[float, float]) -> Tensor:
-    """1 up to the first bound, 0 from the second on, linear between."""
-    return ((bounds[1] - distance) / (bounds[1] - bounds[0])).clamp(0, 1)
+    return torch.cat(results)

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
-from nopo.encode.completion import nearness
 from nopo.encode.prediction import MASK_THRESHOLD, Branch
 
 LIMBS = ("trunk", "left arm", "right arm", "left leg", "right leg")
@@ -90,3 +89,8 @@ def nearest_points(queries: Tensor, points: Tensor) -> tuple[Tensor, Tensor]:
 
     distance, index = cKDTree(points.detach().cpu().numpy()).query(queries.detach().cpu().numpy())
     return torch.from_numpy(distance).to(queries), torch.from_numpy(index).to(queries.device)
+
+
+def nearness(distance: Tensor, bounds: tuple[float, float]) -> Tensor:
+    """1 up to the first bound, 0 from the second on, linear between."""
+    return ((bounds[1] - distance) / (bounds[1] - bounds[0])).clamp(0, 1)

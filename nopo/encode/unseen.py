@@ -64,7 +64,7 @@ def _bones(pattern: str) -> list[bool]:
 
 
 _HAND = _bones(r"(left|right)_(wrist|thumb\d|index\d|middle\d|ring\d|pinky\d)")
-_HEAD = _bones(r"head|jaw|(left|right)_eye")
+HEAD = _bones(r"head|jaw|(left|right)_eye")
 _LEG = _bones(r"(left|right)_(hip|knee)")
 _FOOT = _bones(r"(left|right)_(ankle|foot)")
 _TRUNK = _bones(r"pelvis|spine\d|neck|(left|right)_collar")
@@ -93,25 +93,25 @@ def guess_unseen(
     hair = _hair(head[away[head, 1].argsort(descending=True)[: round(CROWN_SHARE * len(head))]], cheeks, colours)
     behind = (eyes[2] - BEHIND_M - texels[:, 2]).div(0.03).clamp(0, 1)
     for like, share in (
-        (cheeks, _share(bone_weights, _HAND)),
-        (hair, _share(bone_weights, _HEAD) * behind),
+        (cheeks, share_of(bone_weights, _HAND)),
+        (hair, share_of(bone_weights, HEAD) * behind),
     ):
         if len(like) >= FEWEST:
             guess, belief = guess + share[:, None] * colours[like].median(0).values, belief + share
     flank = _on_flanks(points, joints)
     jacket = colours[flank]
     if len(jacket) >= FEWEST:
-        share = _share(bone_weights, _TRUNK)
+        share = share_of(bone_weights, _TRUNK)
         trunk = _like_the_flanks(texels[:, 1], points[flank, 1], jacket)
         guess, belief = guess + share[:, None] * trunk, belief + share
     if not _legs_seen(points, joints):
         for bones, colour in ((_LEG, _trousers(jacket)), (_FOOT, _code(colours, SHOES))):
-            share = _share(bone_weights, bones)
+            share = share_of(bone_weights, bones)
             guess, belief = guess + share[:, None] * colour, belief + share
     return guess / belief.clamp_min(1e-6)[:, None], belief.clamp_max(1)
 
 
-def _share(bone_weights: Tensor, bones: list[bool]) -> Tensor:
+def share_of(bone_weights: Tensor, bones: list[bool]) -> Tensor:
     """How much of each point moves with these bones: [N, 69] -> [N]."""
     return bone_weights[:, torch.tensor(bones, device=bone_weights.device)].sum(-1)
 

@@ -35,12 +35,17 @@ def patch(x: float, y: float, z: float, n: int = 400) -> Tensor:
     return torch.cat([grid, torch.zeros(len(grid), 1)], 1) + torch.tensor([x, y, z])
 
 
+def weights_of(joint: str) -> Tensor:
+    """[69] of a point that moves with this joint alone."""
+    return torch.tensor([float(JOINT_NAMES[near] == joint) for near, _ in BONES])
+
+
 def test_seen_then_mirrored_then_nearest():
     points = torch.cat([patch(0.5, 0, 0.05), patch(0, 0, 0.1), patch(0, 0.6, 0.1)])
     colours = torch.cat([RED.expand(400, 3), GREEN.expand(400, 3), BLUE.expand(400, 3)])
     seen, other_arm, back, crown = torch.tensor([[0.5, 0, 0.05], [-0.5, 0, 0.05], [0, 0, -0.1], [0, 0.8, 0]])
     texels = torch.stack([seen, other_arm, back, crown])
-    filled, distance, either = fill(texels, points, colours, torch.ones(1200))
+    filled, distance, either = fill(texels, points, colours, torch.ones(1200), torch.ones(4, 3))
     torch.testing.assert_close(filled, torch.stack([RED, RED, GREEN, BLUE]), atol=0.02, rtol=0)
     torch.testing.assert_close(distance, torch.tensor([0.0, 0.45, 0.2, 0.18]), atol=0.02, rtol=0)
     torch.testing.assert_close(either, torch.tensor([0.0, 0.0, 0.2, 0.18]), atol=0.02, rtol=0)
@@ -50,7 +55,7 @@ def test_an_edge_between_colours_stays_where_it_is():
     points = patch(0.4, 0, 0)
     colours = torch.where(points[:, 1:2] > 0, RED, BLUE)
     texels = torch.tensor([[0.4, 0.03, 0.0], [0.4, -0.03, 0.0], [-0.4, 0.03, 0.0]])
-    filled, _, _ = fill(texels, points, colours, torch.ones(400))
+    filled, _, _ = fill(texels, points, colours, torch.ones(400), torch.ones(3, 3))
     torch.testing.assert_close(filled, torch.stack([RED, BLUE, RED]), atol=0.1, rtol=0)
 
 
@@ -151,14 +156,33 @@ def test_nobody_in_the_photo_leaves_the_template():
     assert complete_template(template, nobody, torch.zeros(55, 3)) is template
 
 
+def test_the_back_of_a_hem_ends_where_its_front_does():
+    """A coat ends above blue trousers; both were seen from the front, 30 cm before the back of the leg."""
+    front = torch.cat([patch(0.1, y, 0.15) for y in (0.15, 0.05, -0.05, -0.15)])
+    colours = torch.where(front[:, 1:2] > 0, RED, BLUE)
+    back = torch.tensor([[0.1, 0.1, -0.15], [0.1, -0.1, -0.15]])
+    legs = completion.metric_of(weights_of("left_hip").expand(2, -1))
+    above, below = fill(back, front, colours, torch.ones(1600), legs)[0]
+    assert above[0] > 0.7 > 0.3 > below[0]
+    above, below = fill(back, front, colours, torch.ones(1600), torch.ones(2, 3))[0]
+    assert above[0] < 0.7 and below[0] > 0.3, "it would be blurred over 30 cm"
+
+
+def test_arms_go_across_legs_go_down_and_heads_go_nowhere():
+    found = completion.metric_of(torch.stack([weights_of(name) for name in ("right_elbow", "spine2", "head")]))
+    assert found.tolist() == [[completion.ALONG, 1, 1], [1, completion.ALONG, 1], [1, 1, 1]]
+
+
 def test_smooth_nearest_neighbour_is_its_definition():
     torch.manual_seed(0)
     queries, points, colours, weights = torch.randn(300, 3), torch.randn(200, 3), torch.rand(200, 3), torch.rand(200)
-    squared = torch.cdist(queries.double(), points.double()).square()
+    metric = torch.tensor([[3.0, 1.0, 1.0], [1.0, 3.0, 1.0], [1.0, 1.0, 1.0]]).repeat(100, 1)
+    away = queries.double()[:, None] - points.double()  # [300, 200, 3]
+    squared = (metric[:, None] * away).square().sum(-1)
     nearest = squared.amin(1, keepdim=True)
     width = (completion.SMOOTHING * nearest.sqrt()).clamp_min(completion.VOXEL / 2)
     kernel = (-(squared - nearest) / (2 * width**2)).exp() * weights
     expected = (kernel @ colours.double()) / kernel.sum(1, keepdim=True)
-    found, distance = completion._average_nearby(queries, points, colours, weights)
+    found, distance = completion._average_nearby(queries, points, colours, weights, metric)
     torch.testing.assert_close(found.double(), expected, atol=1e-3, rtol=0)
-    torch.testing.assert_close(distance.double(), nearest.sqrt().squeeze(1), atol=1e-4, rtol=0)
+    torch.testing.assert_close(distance.double(), away.norm(dim=-1).amin(1), atol=1e-4, rtol=0)
