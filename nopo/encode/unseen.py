@@ -49,7 +49,7 @@ LEGS_M = 0.12
 FEWEST_OF_LEGS = 40
 """With fewer points there, no legs were seen: some always stray."""
 
-ELSEWHERE = 0.3
+ELSEWHERE = 10.0
 """What all of the trunk weighs beside the points at one height."""
 
 FEWEST = 6
