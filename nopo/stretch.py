@@ -40,17 +40,9 @@ class Stretch:
             means: [N, 3] in the T-pose, metres.
             weights: [N, K] skinning weights, rows sum to 1.
         """
-        from scipy.spatial import cKDTree
-
-        points = means.detach().cpu().numpy()
-        distance, index = cKDTree(points).query(
-            points, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=REACH_M
-        )
-        distance, index = torch.from_numpy(distance).to(means), torch.from_numpy(index).to(means.device)
-        there = (index < len(points)) & (index != torch.arange(len(points), device=index.device)[:, None])
-        index = torch.where(there, index, 0)  # [N, M]
+        index, distance = neighbours_of(means)
         apart = torch.stack([(weights[at] - weights).abs().sum(-1) for at in index.T], -1)
-        counts = there * (apart < ALIKE) * (1 - (distance / REACH_M).square()).clamp_min(0)
+        counts = (apart < ALIKE) * (1 - (distance / REACH_M).square()).clamp_min(0)
         self.rows = ((counts * apart).amax(1) > SAME).nonzero()[:, 0]  # [R]
         index, counts = index[self.rows], counts[self.rows, :, None]
         offsets = means[index] - means[self.rows, None]  # [R, M, 3]
@@ -88,6 +80,23 @@ class Stretch:
             self._known.numpy(), np.float32(MOST), stretched.numpy(),
         )  # fmt: skip
         return stretched
+
+
+def neighbours_of(means: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest NEIGHBOURS within REACH_M of each of N points [N, 3], and one more place.
+
+    Returns:
+        indices [N, M], distances [N, M] in metres; where there is no neighbour, and at the place of the point itself,
+        its own index and an infinite distance.
+    """
+    from scipy.spatial import cKDTree
+
+    points = means.detach().cpu().numpy()
+    distance, index = cKDTree(points).query(points, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=REACH_M)
+    own = np.arange(len(points))[:, None]
+    there = (index < len(points)) & (index != own)
+    distance, index = np.where(there, distance, np.inf), np.where(there, index, own)
+    return torch.from_numpy(index).to(means.device), torch.from_numpy(distance).to(means)
 
 
 def compile_loop() -> None:

@@ -1,8 +1,9 @@
 """An avatar as one .html file that anybody can open: a viewer that turns it and plays its motions, data included.
 
 Nothing is fetched from anywhere. Of a Gaussian the file holds, in little-endian blocks one after the other: the centre
-as 3 uint16 of its box, the covariance as 6 float16 in square centimetres, colour and opacity as 4 bytes, and the four
-joints that move it most, with weights, as 8 bytes; of a motion, translations as float32, quaternions (wxyz) as int16.
+as 3 uint16 of its box, the covariance as 6 float16 in square centimetres, colour and opacity as 4 bytes, the four
+joints that move it most, with weights, as 8 bytes, and how far on in the list its six neighbours are as int32, for the
+viewer to draw it out as `nopo.stretch` does; of a motion, translations as float32, quaternions (wxyz) as int16.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from nopo import stretch
 from nopo.articulate import Articulator
 from nopo.avatar import Avatar
 from nopo.body.skeleton import PARENTS, joint_weights_from_bones
@@ -103,6 +106,13 @@ def web_page(avatar: Avatar, motions: Mapping[str, Motion], title: str = "Avatar
         "azimuth": AZIMUTH_DEG,
         "elevation": ELEVATION_DEG,
         "background": PAPER,
+        "stretch": {
+            "reach": stretch.REACH_M,
+            "alike": stretch.ALIKE,
+            "same": stretch.SAME,
+            "stiffness": stretch.STIFFNESS,
+            "most": stretch.MOST,
+        },
     }
     packed = zlib.compress(b"".join(block.tobytes() for block in blocks), 6)
     viewer = resources.files("nopo.export") / "viewer"
@@ -148,7 +158,8 @@ def _cloud_blocks(avatar: Avatar) -> tuple[dict[str, Any], list[np.ndarray]]:
     means = ((cloud.means - low) / grain).round().clamp(0, 65535).numpy().astype("<u2")  # [N, 3]
     covars = (cloud.covars * 1e4).clamp(-65000, 65000).numpy().astype("<f2")  # [N, 3, 3] cm²
     shown = torch.cat([dc_to_rgb(cloud.sh[:, 0]), cloud.opacities[:, None]], 1).clamp(0, 1)  # [N, 4]
-    joints, weights = _strongest(avatar)
+    neighbours = _neighbours(avatar)
+    joints, weights = _strongest(avatar, neighbours)
     blocks = [
         means,
         covars[:, 0, :],  # xx xy xz
@@ -156,15 +167,33 @@ def _cloud_blocks(avatar: Avatar) -> tuple[dict[str, Any], list[np.ndarray]]:
         (255 * shown).round().numpy().astype(np.uint8),
         joints,
         weights,
+        (neighbours - torch.arange(len(means))[:, None]).numpy().astype("<i4"),
     ]
     missing = -len(means) % ROW
     padded = [np.concatenate([block, np.zeros((missing, block.shape[1]), block.dtype)]) for block in blocks]
     return {"low": low.tolist(), "grain": grain.tolist()}, padded
 
 
-def _strongest(avatar: Avatar) -> tuple[np.ndarray, np.ndarray]:
-    """The joints [N, 4] that move each Gaussian most, and their weights [N, 4] in 255ths, which add up to 255."""
-    weights, joints = joint_weights_from_bones(avatar.bone_weights).topk(JOINTS_EACH, dim=1)
+def _neighbours(avatar: Avatar) -> Tensor:
+    """The Gaussians [N, 6] beside each, which it is drawn out by; itself where there are none, or in another body."""
+    count = len(avatar.gaussians)
+    if avatar.on_smplx:
+        return torch.arange(count)[:, None].expand(-1, stretch.NEIGHBOURS)
+    index, distance = stretch.neighbours_of(avatar.gaussians.means)
+    index = index.gather(1, distance.argsort(dim=1, stable=True))[:, : stretch.NEIGHBOURS]  # itself comes last
+    missing = torch.arange(count)[:, None].expand(-1, stretch.NEIGHBOURS - index.shape[1])
+    return torch.cat([index, missing], 1)
+
+
+def _strongest(avatar: Avatar, neighbours: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """The joints [N, 4] that move each Gaussian most, and their weights [N, 4] in 255ths, which add up to 255.
+
+    Where fewer move it, the rest are those that move its neighbours, with a weight of 0.
+    """
+    every = joint_weights_from_bones(avatar.bone_weights)
+    beside = torch.stack([every[one] for one in neighbours.T]).mean(0)
+    joints = (every + 1e-5 * beside).topk(JOINTS_EACH, dim=1).indices
+    weights = every.gather(1, joints)
     parts = weights / weights.sum(1, keepdim=True) * 255
     whole = parts.floor()
     left = (255 - whole.sum(1)).long()  # 0 to 3, for those that lost most by rounding down

@@ -20,9 +20,11 @@ from nopo.camera import framing_orbit, orbit
 from nopo.errors import ExportError
 from nopo.export import web
 from nopo.export.formats import export
+from nopo.gaussians import Gaussians
 from nopo.motion import Motion
 from nopo.motions import load_motion, names
 from nopo.render import render
+from nopo.stretch import REACH_M
 
 PICTURES_UNTIL_NONE = """async () => {
   const kind = WebGL2RenderingContext.prototype, draws = kind.drawElements;
@@ -65,7 +67,14 @@ def test_the_numbers_in_the_page_are_the_avatar(body_avatar: Avatar, wave: Motio
     told = np.zeros((count, 55))
     np.put_along_axis(told, joints.astype(int), weights / 255, 1)
     assert np.abs(told - joint_weights_from_bones(body_avatar.bone_weights).numpy()).mean() < 1e-3
-    assert len(data) == 30 * rows + (12 + 440) * len(wave)
+    beside = np.frombuffer(data, "<i4", 6 * rows, 30 * rows).reshape(rows, 6)[:count]
+    others = np.arange(count)[:, None] + beside
+    away = (cloud.means[torch.from_numpy(others)] - cloud.means[:, None]).norm(dim=-1)
+    nearest = torch.cdist(cloud.means[:50], cloud.means).sort(dim=1).values[:, 1:7]
+    close = nearest < REACH_M
+    torch.testing.assert_close(away[:50], torch.where(close, nearest, 0), atol=1e-3, rtol=0)
+    assert close.float().mean() > 0.8
+    assert len(data) == 54 * rows + (12 + 440) * len(wave)
     assert scene["motions"][0]["frames"] == len(wave) and scene["motions"][0]["loop"] is wave.loop
 
 
@@ -107,6 +116,56 @@ def test_too_many_gaussians_are_thinned_out_and_look_the_same(body_avatar: Avata
     assert -10 * math.log10(float(((before - after) ** 2).mean())) > 25
 
 
+def test_nothing_is_drawn_out_in_a_body_of_its_own(body_avatar: Avatar) -> None:
+    """The original's avatars move as in the paper."""
+    scene, data = inside(web.web_page(replace(body_avatar, model="nopo-avatar/huge100k-1view"), {}))
+    rows = -(-scene["count"] // web.ROW) * web.ROW
+    assert not np.frombuffer(data, "<i4", 6 * rows, 30 * rows).any()
+
+
+def seen_by(page, wish: dict, path: Path) -> np.ndarray:
+    """What the browser shows of the avatar then and from there."""
+    page.evaluate(f"nopo.show({json.dumps({'playing': False, **wish})})")
+    page.screenshot(path=path)
+    return np.asarray(Image.open(path).convert("RGB")) / 255
+
+
+def likeness(shown: np.ndarray, person: Gaussians, shot: dict, wish: dict) -> float:
+    """PSNR, where the renderer sees the person, of what was shown."""
+    camera = orbit(
+        torch.tensor(shot["center"]), shot["distance"], wish["azimuth"], wish["elevation"],
+        fov_deg=web.FOV_DEG, size=shown.shape[:2],
+    )  # fmt: skip
+    drawn = render(person, camera, web.PAPER).rgb[0].clamp(0, 1).numpy()
+    there = np.abs(drawn - np.array(web.PAPER)).max(2) > 0.02
+    assert there.mean() > 0.03
+    return -10 * math.log10(((shown - drawn)[there] ** 2).mean())
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_browser_draws_splats_out_where_a_joint_pulls_the_surface_apart(
+    browser, body_avatar: Avatar, tmp_path: Path
+) -> None:
+    covars = torch.eye(3).expand(len(body_avatar.gaussians), 3, 3) * 0.004**2  # just touching: bent, they leave gaps
+    thin = replace(body_avatar, gaussians=replace(body_avatar.gaussians, covars=covars.contiguous()))
+    kick = load_motion("kick", rest_joints=thin.rest_joints, fps=30)
+    web.write_html(thin, tmp_path / "kick.html", motion=kick)
+    page = browser.new_page(viewport={"width": 320, "height": 384}, bypass_csp=True)
+    page.set_default_timeout(60_000)
+    page.goto((tmp_path / "kick.html").as_uri())
+    page.wait_for_function("window.nopo || document.getElementById('wait').textContent.length > 15")
+    page.evaluate("document.querySelector('nav').style.display = 'none'")
+    frame, wish = len(kick) // 3, {"azimuth": 40, "elevation": 5}
+    shown = seen_by(page, {**wish, "seconds": frame / kick.fps}, tmp_path / "shown.png")
+    shot = page.evaluate("nopo.view")
+    stretched, stiff = (
+        likeness(shown, articulate(thin, kick[frame], stretch=grows), shot, wish) for grows in (True, False)
+    )
+    assert stretched > 25 and stretched > stiff + 2, (stretched, stiff)
+    page.close()
+
+
 @pytest.mark.browser
 @pytest.mark.slow
 def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
@@ -131,17 +190,9 @@ def test_a_browser_shows_what_the_renderer_draws_and_plays_it(
 
     shot = page.evaluate("nopo.view")
     for frame, azimuth, elevation in ((0, 20, 5), (30, 130, 25)):
-        wish = {"playing": False, "seconds": frame / wave.fps, "azimuth": azimuth, "elevation": elevation}
-        page.evaluate(f"nopo.show({json.dumps(wish)})")
-        page.screenshot(path=tmp_path / "shown.png")
-        shown = np.asarray(Image.open(tmp_path / "shown.png").convert("RGB")) / 255
-        camera = orbit(
-            torch.tensor(shot["center"]), shot["distance"], azimuth, elevation, fov_deg=web.FOV_DEG, size=(384, 320)
-        )
-        drawn = render(articulate(body_avatar, wave[frame]), camera, web.PAPER).rgb[0].clamp(0, 1).numpy()
-        person = np.abs(drawn - np.array(web.PAPER)).max(2) > 0.02
-        assert person.mean() > 0.03
-        assert -10 * math.log10(((shown - drawn)[person] ** 2).mean()) > 25
+        wish = {"azimuth": azimuth, "elevation": elevation}
+        shown = seen_by(page, {**wish, "seconds": frame / wave.fps}, tmp_path / "shown.png")
+        assert likeness(shown, articulate(body_avatar, wave[frame]), shot, wish) > 25
 
     box = page.locator("#canvas").bounding_box()
     page.mouse.move(box["width"] / 2, box["height"] / 2)

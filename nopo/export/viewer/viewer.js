@@ -4,6 +4,8 @@
 
 const ROW = 1024; // Gaussians in a row of the textures
 const BONES = 4; // joints that move one Gaussian
+const NEIGHBOURS = 6; // Gaussians that one is drawn out by
+const WIDE = 2048; // texels in a row of the texture that says how
 const NEAR_M = 0.2;
 const KEYS = 1 << 16; // depths that the sort tells apart
 const PERIOD_MS = 26; // from picture to picture, and then the screen's next one: 30 a second on most
@@ -16,12 +18,12 @@ precision highp float;
 precision highp int;
 precision highp usampler2D;
 uniform usampler2D means, joints, order;
-uniform sampler2D covUpper, covLower, colours, weights;
+uniform sampler2D covUpper, covLower, colours, weights, growth;
 uniform vec4 moves[165]; // three rows of each joint's transform
 uniform mat3 turn; // world to camera: x right, y down, z forward
 uniform vec3 shift, low, grain;
 uniform vec2 size, slope; // of the picture in pixels; the most that x / z and y / z may be where the lens is linearised
-uniform float focal;
+uniform float focal, most; // the largest addition to a linear map
 out vec4 colour;
 out vec2 spot;
 
@@ -41,12 +43,25 @@ void main() {
   vec4 r1 = w.x * moves[j.x + 1u] + w.y * moves[j.y + 1u] + w.z * moves[j.z + 1u] + w.w * moves[j.w + 1u];
   vec4 r2 = w.x * moves[j.x + 2u] + w.y * moves[j.y + 2u] + w.z * moves[j.z + 2u] + w.w * moves[j.w + 2u];
   vec4 rest = vec4(low + grain * vec3(texelFetch(means, at, 0).xyz), 1.0);
-  vec3 p = turn * vec3(dot(r0, rest), dot(r1, rest), dot(r2, rest)) + shift;
+  vec3 moved = vec3(dot(r0, rest), dot(r1, rest), dot(r2, rest));
+  vec3 p = turn * moved + shift;
   if (p.z < ${NEAR_M}) return;
+
+  mat3 more = mat3(0.0); // what the neighbours add to the linear map: see growthOf
+  for (int k = 0; k < ${BONES}; k++) {
+    vec4 m0 = moves[j[k]], m1 = moves[j[k] + 1u], m2 = moves[j[k] + 2u];
+    vec3 aside = vec3(dot(m0, rest), dot(m1, rest), dot(m2, rest)) - moved;
+    for (int column = 0; column < 3; column++) {
+      int texel = ${3 * BONES} * splat + 3 * k + column;
+      vec4 grown = texelFetch(growth, ivec2(texel % ${WIDE}, texel / ${WIDE}), 0);
+      more[column] += vec3(dot(m0.xyz, grown.xyz), dot(m1.xyz, grown.xyz), dot(m2.xyz, grown.xyz)) + aside * grown.w;
+    }
+  }
+  more *= most / max(most, sqrt(dot(more[0], more[0]) + dot(more[1], more[1]) + dot(more[2], more[2])));
 
   vec3 a = texelFetch(covUpper, at, 0).xyz * 1e-4, b = texelFetch(covLower, at, 0).xyz * 1e-4; // square metres
   mat3 covar = mat3(a.x, a.y, a.z, a.y, b.x, b.y, a.z, b.y, b.z);
-  mat3 linear = turn * transpose(mat3(r0.xyz, r1.xyz, r2.xyz));
+  mat3 linear = turn * (transpose(mat3(r0.xyz, r1.xyz, r2.xyz)) + more);
   vec2 tangent = clamp(p.xy / p.z, -slope, slope);
   vec3 u = vec3(focal / p.z, 0.0, -focal * tangent.x / p.z) * linear;
   vec3 v = vec3(0.0, focal / p.z, -focal * tangent.y / p.z) * linear;
@@ -95,8 +110,9 @@ function divide(scene, bytes) {
     covUpper: take(Uint16Array, 3 * padded),
     covLower: take(Uint16Array, 3 * padded),
     colours: take(Uint8Array, 4 * padded),
-    joints: take(Uint8Array, 4 * padded),
-    weights: take(Uint8Array, 4 * padded),
+    joints: take(Uint8Array, BONES * padded),
+    weights: take(Uint8Array, BONES * padded),
+    neighbours: take(Int32Array, NEIGHBOURS * padded),
   };
   const motions = scene.motions.map((motion) => ({
     ...motion,
@@ -104,6 +120,72 @@ function divide(scene, bytes) {
     turns: take(Int16Array, 4 * scene.parents.length * motion.frames),
   }));
   return { cloud, motions };
+}
+
+/** Centres in the T-pose, metres. */
+const restOf = (scene, cloud) => Float32Array.from({ length: 3 * scene.count }, (_, i) => scene.low[i % 3] + scene.grain[i % 3] * cloud.means[i]);
+
+/**
+ * How each Gaussian is drawn out where a joint pulls the surface apart, as nopo/stretch.py does. Its neighbours m, d_m
+ * away, count c_m; least squares take (sum of c d dT + stiffness)^-1 c_m d_m = s_m of how far each is moved beyond what
+ * the Gaussian's own map L says: sum over m of (moved_m - moved - L d_m) s_mT. All of it is linear in the joints' maps
+ * R_j: with w the difference of the two weights of joint j, the sum over j of R_j (sum of w d_m s_mT) + (where j takes
+ * the Gaussian - moved) (sum of w s_mT). So the two sums are all that the shader needs: for every Gaussian, joint and
+ * column three numbers and one.
+ */
+function growthOf(scene, cloud, rest) {
+  const { count, stretch } = scene, { neighbours, joints, weights } = cloud;
+  const grown = new Float32Array(4 * WIDE * Math.ceil((3 * BONES * count) / WIDE));
+  const aways = new Float32Array(3 * NEIGHBOURS), shares = new Float32Array(3), counts = new Float32Array(NEIGHBOURS);
+  const weightOf = (splat, joint) => {
+    for (let k = BONES * splat; k < BONES * splat + BONES; k++) if (joints[k] === joint) return weights[k] / 255;
+    return 0;
+  };
+  for (let i = 0; i < count; i++) {
+    let xx = 0, xy = 0, xz = 0, yy = 0, yz = 0, zz = 0, differ = 0;
+    for (let m = 0; m < NEIGHBOURS; m++) {
+      const other = i + neighbours[NEIGHBOURS * i + m];
+      counts[m] = 0;
+      if (other === i) continue;
+      const x = (aways[3 * m] = rest[3 * other] - rest[3 * i]);
+      const y = (aways[3 * m + 1] = rest[3 * other + 1] - rest[3 * i + 1]);
+      const z = (aways[3 * m + 2] = rest[3 * other + 2] - rest[3 * i + 2]);
+      let apart = 0;
+      for (let k = 0; k < BONES; k++) {
+        apart += Math.abs(weightOf(other, joints[BONES * i + k]) - weights[BONES * i + k] / 255);
+        if (weights[BONES * other + k] && !joints.subarray(BONES * i, BONES * i + BONES).includes(joints[BONES * other + k])) apart += weights[BONES * other + k] / 255;
+      }
+      const c = apart < stretch.alike ? Math.max(0, 1 - (x * x + y * y + z * z) / stretch.reach ** 2) : 0;
+      counts[m] = c;
+      differ = Math.max(differ, c * apart);
+      xx += c * x * x; xy += c * x * y; xz += c * x * z; yy += c * y * y; yz += c * y * z; zz += c * z * z;
+    }
+    if (differ <= stretch.same) continue;
+    const stiff = (stretch.stiffness / 2) * (xx + yy + zz) + 1e-9;
+    xx += stiff; yy += stiff; zz += stiff;
+    const a = yy * zz - yz * yz, b = xz * yz - xy * zz, c = xy * yz - xz * yy; // the inverse, but for its scale
+    const e = xx * zz - xz * xz, f = xy * xz - xx * yz, g = xx * yy - xy * xy;
+    const scale = 1 / (xx * a + xy * b + xz * c);
+    for (let m = 0; m < NEIGHBOURS; m++) {
+      if (!counts[m]) continue;
+      const other = i + neighbours[NEIGHBOURS * i + m];
+      const x = aways[3 * m], y = aways[3 * m + 1], z = aways[3 * m + 2], part = counts[m] * scale;
+      shares[0] = part * (a * x + b * y + c * z);
+      shares[1] = part * (b * x + e * y + f * z);
+      shares[2] = part * (c * x + f * y + g * z);
+      for (let k = 0; k < BONES; k++) {
+        const more = weightOf(other, joints[BONES * i + k]) - weights[BONES * i + k] / 255;
+        for (let column = 0; column < 3; column++) {
+          const at = 4 * (3 * (BONES * i + k) + column), share = more * shares[column];
+          grown[at] += share * x;
+          grown[at + 1] += share * y;
+          grown[at + 2] += share * z;
+          grown[at + 3] += share;
+        }
+      }
+    }
+  }
+  return grown;
 }
 
 /** Where the joints take what is bound to them: forward kinematics at a time of a motion. */
@@ -169,10 +251,9 @@ function turnBetween(turns, one, two, share) {
 
 /** The order from back to front, by one counting sort over posed depths. */
 class Sorter {
-  constructor(scene, cloud) {
+  constructor(scene, cloud, rest) {
     this.count = scene.count;
-    this.rest = new Float32Array(3 * this.count);
-    for (let i = 0; i < 3 * this.count; i++) this.rest[i] = scene.low[i % 3] + scene.grain[i % 3] * cloud.means[i];
+    this.rest = rest;
     this.weights = Float32Array.from(cloud.weights.subarray(0, BONES * this.count), (weight) => weight / 255);
     this.joints = cloud.joints;
     this.depths = new Float32Array(this.count);
@@ -211,7 +292,7 @@ class Sorter {
 
 /** Everything that lives on the graphics card. */
 class Painter {
-  constructor(canvas, scene, cloud) {
+  constructor(canvas, scene, cloud, rest) {
     const gl = canvas.getContext("webgl2", { alpha: false, antialias: false, depth: false, preserveDrawingBuffer: true });
     if (!gl) throw new Error("This browser shows no 3D (WebGL 2): try a newer one, or switch on hardware acceleration.");
     this.gl = gl;
@@ -228,6 +309,8 @@ class Painter {
     texture("colours", gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE);
     texture("weights", gl.RGBA8, gl.RGBA, gl.UNSIGNED_BYTE);
     this.order = this.texture("order", null, gl.R32UI, gl.RED_INTEGER, gl.UNSIGNED_INT);
+    this.texture("growth", growthOf(scene, cloud, rest), gl.RGBA16F, gl.RGBA, gl.FLOAT, WIDE, Math.ceil((3 * BONES * scene.count) / WIDE));
+    gl.uniform1f(this.place("most"), scene.stretch.most);
     this.fillQuads();
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
@@ -258,13 +341,13 @@ class Painter {
     return (this.names[name] ??= this.gl.getUniformLocation(this.program, name));
   }
 
-  texture(name, values, inner, outer, kind) {
+  texture(name, values, inner, outer, kind, wide = ROW, tall = Math.ceil(this.scene.count / ROW)) {
     const { gl } = this;
     const unit = this.units++;
     gl.activeTexture(gl.TEXTURE0 + unit);
     gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.texImage2D(gl.TEXTURE_2D, 0, inner, ROW, Math.ceil(this.scene.count / ROW), 0, outer, kind, values);
+    gl.texImage2D(gl.TEXTURE_2D, 0, inner, wide, tall, 0, outer, kind, values);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.NEAREST);
     gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MAG_FILTER, gl.NEAREST);
     gl.uniform1i(this.place(name), unit);
@@ -424,8 +507,9 @@ async function start() {
   const scene = JSON.parse(part("scene").textContent);
   const { cloud, motions } = divide(scene, await unpack(part("data").textContent));
   const canvas = part("canvas"), play = part("play"), choice = part("motion");
-  const painter = new Painter(canvas, scene, cloud);
-  const skeleton = new Skeleton(scene), sorter = new Sorter(scene, cloud);
+  const rest = restOf(scene, cloud);
+  const painter = new Painter(canvas, scene, cloud, rest);
+  const skeleton = new Skeleton(scene), sorter = new Sorter(scene, cloud, rest);
   const home = () => {
     const { center, wide, tall } = motions[state.motion];
     const aspect = canvas.width / canvas.height; // the lens spans the shorter side
