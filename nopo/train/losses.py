@@ -32,7 +32,6 @@ class LossWeights:
     """Factor of every term in the total."""
 
     canonical: float = 3.0  # metres
-    arms: float = 4.0  # of a forearm's or hand's pixel, where others count 1: they are few, and the hardest to place
     uncertainty: float = 0.05
     skinning: float = 0.15  # nats
     opacity: float = 0.1  # nats
@@ -58,9 +57,9 @@ def losses(prediction: Prediction, batch: Batch, weights: LossWeights) -> dict[s
     error = (image.means - truth).abs().sum(-1)[valid]  # [K] m
     log_scale = image.uncertainty[valid].clamp(-6, 2)  # [K]
     terms = {
-        "canonical": weights.canonical * (_soft(error) * _counts(batch.parts[batch.valid], weights)).mean(),
+        "canonical": weights.canonical * _soft(error).mean(),
         "uncertainty": weights.uncertainty * (error.detach() * (-log_scale).exp() + log_scale).mean(),
-        "skinning": weights.skinning * _skinning(image.bone_logits, batch, weights),
+        "skinning": weights.skinning * _skinning(image.bone_logits, batch),
         "opacity": weights.opacity * _opacity(image.opacities, image.mask, valid),
         "joints": weights.joints * (prediction.rest_joints - batch.rest_joints).norm(dim=-1).mean(),
     }
@@ -89,20 +88,13 @@ def are_arms(parts: Tensor) -> Tensor:
     return torch.isin(parts, parts.new_tensor(ARM_PARTS))
 
 
-def _counts(parts: Tensor, weights: LossWeights) -> Tensor:
-    """How much pixels of these parts count: [K] -> [K]."""
-    return 1 + (weights.arms - 1) * are_arms(parts)
-
-
-def _skinning(bone_logits: Tensor, batch: Batch, weights: LossWeights) -> Tensor:
+def _skinning(bone_logits: Tensor, batch: Batch) -> Tensor:
     """Cross-entropy of bone weights: [B, V·h·w, 69] of cells of pixels against the sparse truth of each one's first."""
     pixels = batch.valid[0].numel()
     side = round((pixels / bone_logits.shape[1]) ** 0.5)
-    maps = (batch.valid, batch.bone_index, batch.bone_weight, batch.parts)
-    valid, index, share, parts = (x[:, :, ::side, ::side] for x in maps)
+    valid, index, share = (x[:, :, ::side, ::side] for x in (batch.valid, batch.bone_index, batch.bone_weight))
     log_weights = bone_logits[valid.flatten(1)].log_softmax(-1)  # [K, 69]
-    wrong = -(share[valid] * log_weights.gather(-1, index[valid].long())).sum(-1)
-    return (wrong * _counts(parts[valid], weights)).mean()
+    return -(share[valid] * log_weights.gather(-1, index[valid].long())).sum(-1).mean()
 
 
 def _head(log_odds: Tensor | None, parts: Tensor) -> Tensor:

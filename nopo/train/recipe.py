@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from nopo.train.losses import LossWeights
 
@@ -37,7 +37,6 @@ class Recipe:
         photos: photos in one step, about, half of them mirror images; people = photos / 2 / views.
         learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
         ema: decay of the averaged weights, which are the ones that are shipped.
-        bent: share of poses whose arms are hard to read, besides those that everyday photos have (`poses.BENT`).
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
         remembered: people from the memory that the shape head reads in each step besides.
         stages: one photo at a time first.
@@ -51,7 +50,6 @@ class Recipe:
     weight_decay: float = 0.02
     clip_norm: float = 1.0
     ema: float = 0.996
-    bent: float = 0.4
     told: float = 0.3
     remembered: int = 128
     stages: tuple[Stage, ...] = (
@@ -64,13 +62,6 @@ class Recipe:
     def stage(self, seen: int) -> Stage:
         """The stage that a run is in after `seen` photos."""
         return next(stage for stage in self.stages if seen < stage.until)
-
-    def everyday(self) -> Recipe:
-        """The same with poses as photos have them and pixels that all count alike: what a run should end with.
-
-        Whoever has seen too many arms in front of trunks takes trunks for arms (docs/OPEN_MODEL.md).
-        """
-        return replace(self, bent=0.0, loss=replace(self.loss, arms=1.0))
 
     def rate(self, step: int) -> float:
         """Learning rate of a step."""

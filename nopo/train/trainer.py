@@ -95,9 +95,8 @@ def train_open(
         precision: "fp32", "bf16" (autocast) or, on CUDA only, "tf32".
         resume: go on from the folder's state; without one, from the shipped checkpoint.
         scratch: with no state, start from random weights rather than from the shipped checkpoint.
-        cooldown: let the learning rate fall to zero over these minutes, on everyday photos (`Recipe.everyday`), and
-            leave the folder's state as it was: the checkpoint is better than the run's own average, and the run can
-            still go on at full rate.
+        cooldown: let the learning rate fall to zero over these minutes, and leave the folder's state as it
+            was: the checkpoint is better than the run's own average, and the run can still go on at full rate.
         pace: factor on the recipe's learning rate: a checkpoint that has cooled down already gets worse at full rate
             before it gets better.
         recipe: other than the default one.
@@ -115,7 +114,6 @@ def train_open(
         WeightsError: the shipped checkpoint is missing; start with `scratch`.
     """
     recipe = recipe or Recipe()
-    recipe = recipe.everyday() if cooldown else recipe
     _check(device, precision)
     learners = 1 if device == "cuda" else threads or torch.get_num_threads()
     if device == "cpu":

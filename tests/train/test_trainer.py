@@ -11,7 +11,6 @@ from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import load_network
 from nopo.encode.config import ModelConfig
 from nopo.errors import TrainingError
-from nopo.synthetic.dataset import make_batch
 from nopo.train import people, trainer
 from nopo.train.groups import share_out
 from nopo.train.recipe import Recipe, Stage
@@ -69,23 +68,6 @@ def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_p
     train_open(tmp_path, 9, recipe=RECIPE, resume=True, sheet_minutes=0, max_steps=1)
     assert "Resuming from step 1" in caplog.text
     assert load_state(tmp_path)["step"] == 2
-
-
-def test_a_run_cools_down_on_everyday_photos(tmp_path, monkeypatch):
-    asked = []
-
-    def spied(*args, **options):
-        asked.append(options["bent"])
-        return make_batch(*args, **options)
-
-    monkeypatch.setattr(people, "make_batch", spied)
-    options = {"recipe": RECIPE, "sheet_minutes": 0, "max_steps": 1}
-    train_open(tmp_path, 9, config=CONFIG, scratch=True, **options)
-    assert RECIPE.bent > 0 and set(asked) == {RECIPE.bent}
-    asked.clear()
-    train_open(tmp_path, 9, resume=True, cooldown=True, **options)
-    assert set(asked) == {0.0}
-    assert RECIPE.loss.arms > 1 and RECIPE.everyday().loss.arms == 1
 
 
 def test_learning_lowers_the_error(tmp_path):
