@@ -29,7 +29,7 @@ GROUPS = {
     "shins": ("knee",),
     "feet": ("ankle", "foot"),
 }
-SIZE = 160
+SIZE = 192
 
 
 def group_of_part() -> torch.Tensor:

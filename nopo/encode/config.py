@@ -160,7 +160,7 @@ class ModelConfig:
             splats="tangent",
             sh_degree=0,
             image_colour=1.0,
-            sees=160,
+            sees=192,
             initial_opacity=0.9,
             uncertainty=True,
             shape_components=32,

@@ -55,7 +55,8 @@ class Recipe:
     stages: tuple[Stage, ...] = (
         Stage(20_000, 128, 0.3, views=(1.0,)),
         Stage(290_000, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
-        Stage(math.inf, 160, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
+        Stage(400_000, 160, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
+        Stage(math.inf, 192, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
     )
     loss: LossWeights = field(default_factory=LossWeights)
 
