@@ -45,7 +45,11 @@ COVERED = (0.015, 0.03)
 LINING_M = 0.01
 """How far the template's Gaussians lie under the photos' that cover them."""
 
-SPLAT_REACH = 0.4
+WIDER, OPAQUE = 1.25, 0.99
+"""The template's Gaussians are so much wider than their spacing makes them, and so opaque: what lies on the other side
+of the body, a tie or a white shirt, shines through gaps between them."""
+
+SPLAT_REACH = 0.45
 """How far the template's Gaussians lie under the surface that they draw, in standard deviations of their own: at the
 outline they are seen beyond their centres. Measured with everything else true (docs/OPEN_MODEL.md): 1 dB."""
 
@@ -73,8 +77,8 @@ def complete_template(template: Branch, image: Branch, joints: Tensor) -> Branch
         joints: [55, 3] of the template's T-pose, metres.
 
     Returns:
-        the template branch with other constant colours, lower where photos show it; unchanged if no pixel is
-        foreground.
+        the template branch with other constant colours, opaque, and lower where photos show it; unchanged if no pixel
+        is foreground.
     """
     sources = image.mask > SEEN_MASK  # [M]
     if not sources.any():
@@ -90,10 +94,12 @@ def complete_template(template: Branch, image: Branch, joints: Tensor) -> Branch
     sh, means = template.sh.clone(), template.means.clone()
     sh[texels, 0] = colours
     outwards = map_normals(template.means.view(*template.grid, 3)).flatten(0, 2)[texels]
-    extent = (template.covars[texels].diagonal(dim1=-2, dim2=-1).sum(-1) / 2).sqrt()  # along the surface
+    covars = WIDER**2 * template.covars
+    extent = (covars[texels].diagonal(dim1=-2, dim2=-1).sum(-1) / 2).sqrt()  # along the surface
     inwards = SPLAT_REACH * extent + LINING_M * nearness(distances, COVERED)  # [K]
     means[texels] -= inwards[:, None] * outwards
-    return replace(template, sh=sh, means=means)
+    opacities = torch.where(template.mask > 0, OPAQUE, template.opacities)
+    return replace(template, sh=sh, means=means, covars=covars, opacities=opacities)
 
 
 def map_normals(maps: Tensor) -> Tensor:

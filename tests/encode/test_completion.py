@@ -96,12 +96,13 @@ def test_covered_texels_become_a_lining_and_matte_edges_give_no_colour():
         bone_logits=torch.full((8, 69), -50.0).index_fill(1, torch.tensor([elbow]), 50.0),
     )
     done = complete_template(template, branch(means, colours, mask), torch.zeros(55, 3))
-    reach = 0.002 * completion.SPLAT_REACH
+    reach = 0.002 * completion.WIDER * completion.SPLAT_REACH
     deeper = torch.tensor([0.0, 0.0, completion.LINING_M + reach])
     torch.testing.assert_close(done.means[:4], template.means[:4] - deeper)
     nothing_covers_it = template.means[4:] + torch.tensor([0.0, 0.0, reach])
     torch.testing.assert_close(done.means[4:], nothing_covers_it)
-    assert torch.equal(done.opacities, template.opacities)
+    torch.testing.assert_close(done.covars, completion.WIDER**2 * template.covars)
+    assert (done.opacities == completion.OPAQUE).all(), "nothing of the other side shines through"
     torch.testing.assert_close(done.sh[:, 0], RED.expand(8, 3))
 
 
