@@ -83,19 +83,22 @@ class Stretch:
 
 
 def neighbours_of(means: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest NEIGHBOURS within REACH_M of each of N points [N, 3], and one more place.
+    """The nearest NEIGHBOURS within REACH_M of each of N points [N, 3].
 
     Returns:
-        indices [N, M], distances [N, M] in metres; where there is no neighbour, and at the place of the point itself,
-        its own index and an infinite distance.
+        indices [N, NEIGHBOURS], distances [N, NEIGHBOURS] in metres; where there are fewer, its own index and an
+        infinite distance.
     """
     from scipy.spatial import cKDTree
 
     points = means.detach().cpu().numpy()
-    distance, index = cKDTree(points).query(points, k=min(NEIGHBOURS + 1, len(points)), distance_upper_bound=REACH_M)
+    distance, index = cKDTree(points).query(points, k=NEIGHBOURS + 1, distance_upper_bound=REACH_M)
     own = np.arange(len(points))[:, None]
     there = (index < len(points)) & (index != own)
-    distance, index = np.where(there, distance, np.inf), np.where(there, index, own)
+    order = np.argsort(~there, axis=1, kind="stable")[:, :NEIGHBOURS]  # the point itself comes last
+    index, distance = (
+        np.take_along_axis(x, order, 1) for x in (np.where(there, index, own), np.where(there, distance, np.inf))
+    )
     return torch.from_numpy(index).to(means.device), torch.from_numpy(distance).to(means)
 
 

@@ -46,8 +46,8 @@ LINING_M = 0.01
 """How far the template's Gaussians lie under the photos' that cover them."""
 
 WIDER, OPAQUE = 1.25, 0.99
-"""The template's Gaussians are so much wider than their spacing makes them, and so opaque: what lies on the other side
-of the body, a tie or a white shirt, shines through gaps between them."""
+"""The template's Gaussians are made so much wider than their spacing alone would make them, and so opaque: else what
+lies on the other side of the body, a tie or a white shirt, shines through the gaps between them."""
 
 SPLAT_REACH = 0.45
 """How far the template's Gaussians lie under the surface that they draw, in standard deviations of their own: at the

@@ -176,13 +176,9 @@ def _cloud_blocks(avatar: Avatar) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 def _neighbours(avatar: Avatar) -> Tensor:
     """The Gaussians [N, 6] beside each, which it is drawn out by; itself where there are none, or in another body."""
-    count = len(avatar.gaussians)
     if avatar.on_smplx:
-        return torch.arange(count)[:, None].expand(-1, stretch.NEIGHBOURS)
-    index, distance = stretch.neighbours_of(avatar.gaussians.means)
-    index = index.gather(1, distance.argsort(dim=1, stable=True))[:, : stretch.NEIGHBOURS]  # itself comes last
-    missing = torch.arange(count)[:, None].expand(-1, stretch.NEIGHBOURS - index.shape[1])
-    return torch.cat([index, missing], 1)
+        return torch.arange(len(avatar.gaussians))[:, None].expand(-1, stretch.NEIGHBOURS)
+    return stretch.neighbours_of(avatar.gaussians.means)[0]
 
 
 def _strongest(avatar: Avatar, neighbours: Tensor) -> tuple[np.ndarray, np.ndarray]:

@@ -45,6 +45,13 @@ def _part_of_joint() -> list[int]:
 PART_OF_BONE: tuple[int, ...] = tuple(_part_of_joint()[near] for near, _ in BONES)
 """Coarse part of each bone: the first 22 joints, and one part for the fingers of each hand."""
 
+ARM_PARTS = (
+    *(JOINT_NAMES.index(f"{side}_{joint}") for side in ("left", "right") for joint in ("elbow", "wrist")),
+    22,
+    23,
+)
+"""Forearms and hands."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:

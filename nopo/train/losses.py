@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 EDGE_METRES = 0.3  # an L1 error beyond this counts by its square root: depth edges may land on either side
 HEAD_PARTS = (JOINT_NAMES.index("neck"), JOINT_NAMES.index("head"))
-_ARMS = [f"{side}_{joint}" for side in ("left", "right") for joint in ("elbow", "wrist")]
-ARM_PARTS = (*map(JOINT_NAMES.index, _ARMS), 22, 23)
-"""Forearms and hands (see `dataset.PART_OF_BONE`)."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +78,6 @@ def _soft(error: Tensor) -> Tensor:
     """L1 that grows like a square root beyond EDGE_METRES (same value and slope there)."""
     beyond = 2 * (EDGE_METRES * error.clamp_min(EDGE_METRES)).sqrt() - EDGE_METRES
     return torch.where(error < EDGE_METRES, error, beyond)
-
-
-def are_arms(parts: Tensor) -> Tensor:
-    """Which pixels show a forearm or a hand: parts of any shape -> bool."""
-    return torch.isin(parts, parts.new_tensor(ARM_PARTS))
 
 
 def _skinning(bone_logits: Tensor, batch: Batch) -> Tensor:

@@ -21,9 +21,9 @@ from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
-from nopo.synthetic.dataset import Batch
+from nopo.synthetic.dataset import ARM_PARTS, Batch
 from nopo.train.groups import Group, share_out
-from nopo.train.losses import are_arms, losses
+from nopo.train.losses import losses
 from nopo.train.memory import Memory
 from nopo.train.optimizers import optimizers_of
 from nopo.train.people import dice, people_ahead, photos_of
@@ -95,8 +95,8 @@ def train_open(
         precision: "fp32", "bf16" (autocast) or, on CUDA only, "tf32".
         resume: go on from the folder's state; without one, from the shipped checkpoint.
         scratch: with no state, start from random weights rather than from the shipped checkpoint.
-        cooldown: let the learning rate fall to zero over these minutes, and leave the folder's state as it
-            was: the checkpoint is better than the run's own average, and the run can still go on at full rate.
+        cooldown: let the learning rate fall to zero over these minutes, and leave the folder's state as it was: the
+            checkpoint is better than the run's own average, and the run can still go on at full rate.
         pace: factor on the recipe's learning rate: a checkpoint that has cooled down already gets worse at full rate
             before it gets better.
         recipe: other than the default one.
@@ -305,7 +305,7 @@ def _total(
     with torch.no_grad():
         valid = batch.valid.flatten(1)
         error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-        arms = are_arms(batch.parts[batch.valid])
+        arms = torch.isin(batch.parts[batch.valid], batch.parts.new_tensor(ARM_PARTS))
         of_arms = error[arms].sum() / arms.sum().clamp_min(1)
         figures = {
             "loss": float(total.detach()), "canonical_cm": 100 * float(error.mean()), "arms_cm": 100 * float(of_arms)

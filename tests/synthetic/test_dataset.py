@@ -5,14 +5,14 @@ import torch
 
 from nopo.body.kinematics import bone_shape_warp, forward_kinematics
 from nopo.body.open import load_open_body
-from nopo.body.skeleton import BONES, sum_bones_to_joints
+from nopo.body.skeleton import BONES, JOINT_NAMES, sum_bones_to_joints
 from nopo.body.template import rasterize_atlas
 from nopo.camera import look_at
 from nopo.motion import Pose
 from nopo.preprocess.frame import FRAME_MARGIN
 from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic import dataset
-from nopo.synthetic.dataset import NUM_PARTS, PART_OF_BONE, make_batch, render_person
+from nopo.synthetic.dataset import ARM_PARTS, NUM_PARTS, PART_OF_BONE, make_batch, render_person
 from nopo.synthetic.framing import facing_of
 from nopo.synthetic.poses import BENT, sample_pose
 
@@ -63,6 +63,14 @@ def test_bent_arms_are_asked_for_and_change_nothing_else(monkeypatch):
     asked.clear()
     batch(4, 4, bent=1.0)
     assert asked and set(asked) <= set(BENT)
+
+
+def test_arm_parts_are_what_lies_beyond_the_elbows(some):
+    arms = torch.isin(some.parts, torch.tensor(ARM_PARTS)) & some.valid
+    elbow = load_open_body().rest_joints()[JOINT_NAMES.index("left_elbow"), 0]
+    away = some.canonical[:, :, 0].abs()
+    assert 0.01 < arms.sum() / some.valid.sum() < 0.3
+    assert away[arms].min() > elbow - 0.1 and away[some.valid & ~arms].max() < elbow + 0.15
 
 
 def test_canonical_truth_reposed_lands_on_its_pixel(some):

@@ -136,7 +136,8 @@ const restOf = (scene, cloud) => Float32Array.from({ length: 3 * scene.count }, 
 function growthOf(scene, cloud, rest) {
   const { count, stretch } = scene, { neighbours, joints, weights } = cloud;
   const grown = new Float32Array(4 * WIDE * Math.ceil((3 * BONES * count) / WIDE));
-  const aways = new Float32Array(3 * NEIGHBOURS), shares = new Float32Array(3), counts = new Float32Array(NEIGHBOURS);
+  const aways = new Float32Array(3 * NEIGHBOURS), counts = new Float32Array(NEIGHBOURS), shares = new Float32Array(3);
+  const mores = new Float32Array(BONES * NEIGHBOURS); // how much more each joint moves the neighbour
   const weightOf = (splat, joint) => {
     for (let k = BONES * splat; k < BONES * splat + BONES; k++) if (joints[k] === joint) return weights[k] / 255;
     return 0;
@@ -150,10 +151,11 @@ function growthOf(scene, cloud, rest) {
       const x = (aways[3 * m] = rest[3 * other] - rest[3 * i]);
       const y = (aways[3 * m + 1] = rest[3 * other + 1] - rest[3 * i + 1]);
       const z = (aways[3 * m + 2] = rest[3 * other + 2] - rest[3 * i + 2]);
-      let apart = 0;
+      let apart = 1; // the neighbour's weights of other joints, once those of these are taken away
       for (let k = 0; k < BONES; k++) {
-        apart += Math.abs(weightOf(other, joints[BONES * i + k]) - weights[BONES * i + k] / 255);
-        if (weights[BONES * other + k] && !joints.subarray(BONES * i, BONES * i + BONES).includes(joints[BONES * other + k])) apart += weights[BONES * other + k] / 255;
+        const weight = weightOf(other, joints[BONES * i + k]);
+        const more = (mores[BONES * m + k] = weight - weights[BONES * i + k] / 255);
+        apart += Math.abs(more) - weight;
       }
       const c = apart < stretch.alike ? Math.max(0, 1 - (x * x + y * y + z * z) / stretch.reach ** 2) : 0;
       counts[m] = c;
@@ -168,15 +170,13 @@ function growthOf(scene, cloud, rest) {
     const scale = 1 / (xx * a + xy * b + xz * c);
     for (let m = 0; m < NEIGHBOURS; m++) {
       if (!counts[m]) continue;
-      const other = i + neighbours[NEIGHBOURS * i + m];
       const x = aways[3 * m], y = aways[3 * m + 1], z = aways[3 * m + 2], part = counts[m] * scale;
       shares[0] = part * (a * x + b * y + c * z);
       shares[1] = part * (b * x + e * y + f * z);
       shares[2] = part * (c * x + f * y + g * z);
       for (let k = 0; k < BONES; k++) {
-        const more = weightOf(other, joints[BONES * i + k]) - weights[BONES * i + k] / 255;
         for (let column = 0; column < 3; column++) {
-          const at = 4 * (3 * (BONES * i + k) + column), share = more * shares[column];
+          const at = 4 * (3 * (BONES * i + k) + column), share = mores[BONES * m + k] * shares[column];
           grown[at] += share * x;
           grown[at + 1] += share * y;
           grown[at + 2] += share * z;
