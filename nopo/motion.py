@@ -10,9 +10,11 @@ import torch
 from torch import Tensor
 
 from nopo.errors import MotionError
+from nopo.files import partial_file, writing
 from nopo.rotations import axis_angle_to_quaternion, quaternion_to_axis_angle, slerp
 
 NUM_JOINTS = 55
+MAX_FPS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +85,10 @@ class Motion:
         A loop keeps its length, so its rate is rounded to a whole number of frames.
 
         Raises:
-            MotionError: the rate is not a positive number.
+            MotionError: the rate is not above 0, or more than MAX_FPS.
         """
-        if not 0 < fps < float("inf"):
-            raise MotionError(f"A frame rate must be a positive number, not {fps}.")
+        if not 0 < fps <= MAX_FPS:
+            raise MotionError(f"A frame rate must be above 0 and at most {MAX_FPS}, not {fps}.")
         if fps == self.fps:
             return self
         exact = len(self) * fps / self.fps
@@ -102,14 +104,20 @@ class Motion:
         return Motion(quaternion_to_axis_angle(between), transl, fps * frames / exact if self.loop else fps, self.loop)
 
     def save(self, path: str | Path) -> None:
-        """Write an .npz with the keys of AMASS (poses, trans, mocap_frame_rate), +y up; `Motion.load` reads it back."""
-        np.savez_compressed(
-            path,
-            poses=self.rotations.reshape(len(self), -1).cpu().numpy(),
-            trans=self.transl.cpu().numpy(),
-            mocap_frame_rate=np.float64(self.fps),
-            nopo_loop=np.bool_(self.loop),
-        )
+        """Write an .npz with the keys of AMASS (poses, trans, mocap_frame_rate), +y up; `Motion.load` reads it back.
+
+        Raises:
+            ExportError: it cannot be written.
+        """
+        path = Path(path)
+        with partial_file(path) as partial, writing(path), partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                poses=self.rotations.reshape(len(self), -1).cpu().numpy(),
+                trans=self.transl.cpu().numpy(),
+                mocap_frame_rate=np.float64(self.fps),
+                nopo_loop=np.bool_(self.loop),
+            )
 
     @staticmethod
     def load(name_or_path: str | Path) -> Motion:

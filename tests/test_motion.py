@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nopo.errors import MotionError
+from nopo.errors import ExportError, MotionError
 from nopo.motion import Motion, Pose
 from nopo.rotations import axis_angle_to_matrix
 
@@ -76,7 +76,7 @@ def test_resampling_to_the_same_rate_changes_nothing():
     assert len(motion.resample(0.5)) == 1
 
 
-@pytest.mark.parametrize("fps", [0, -1, math.inf, math.nan])
+@pytest.mark.parametrize("fps", [0, -1, 1e12, math.inf, math.nan])
 def test_no_such_rate(fps):
     with pytest.raises(MotionError, match="frame rate"):
         spinning(10, 30).resample(fps)
@@ -91,6 +91,25 @@ def test_saved_and_loaded(tmp_path, loop):
     assert back.fps == motion.fps and back.loop == loop
     with np.load(tmp_path / "motion.npz") as file:
         assert file["poses"].shape == (12, 165) and file["trans"].shape == (12, 3)
+
+
+def test_saved_under_the_very_name(tmp_path):
+    spinning(3, 30).save(tmp_path / "mm")
+    assert [path.name for path in tmp_path.iterdir()] == ["mm"] and len(Motion.load(tmp_path / "mm")) == 3
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_the_older_file(tmp_path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "motion.npz"
+    path.write_text("older")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(ExportError, match="^motion.npz cannot be written"):
+            spinning(500, 30).save(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "older" and list(tmp_path.iterdir()) == [path]
 
 
 def test_loading_by_name():
