@@ -104,12 +104,7 @@ def load_motion(
     elif os.path.exists(name_or_path):
         from nopo.motions.files import read_motion
 
-        motion = read_motion(Path(name_or_path), up, max_seconds)
-        if rest_joints is not None:
-            from nopo.motions.ground import ground, stand
-
-            theirs = on_smplx and Path(name_or_path).suffix.lower() != ".bvh"
-            motion = (stand if theirs else ground)(motion, rest_joints.cpu())
+        motion = read_motion(Path(name_or_path), up, max_seconds, rest_joints, on_smplx)
     else:
         raise MotionError(
             f'There is no motion "{Path(name).name[:60]}": choose one of {", ".join(CLIPS)}, '

@@ -78,9 +78,15 @@ def bump(u: Tensor) -> Tensor:
     return torch.sin(math.pi * u.clamp(0, 1)).clamp(min=0) ** 1.4
 
 
-def soften(curve: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur along the frames, around the loop: [T] -> [T]; `sigma` in frames."""
+def soften(curve: Tensor, sigma: float, loop: bool = True) -> Tensor:
+    """Gaussian blur along the frames, around the loop or with ends that go on: [T] -> [T]; `sigma` in frames."""
     reach = min(math.ceil(3 * sigma), len(curve) - 1)
     kernel = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=curve.dtype) / sigma) ** 2)
-    around = torch.cat([curve[len(curve) - reach :], curve, curve[:reach]])
-    return torch.nn.functional.conv1d(around[None, None], (kernel / kernel.sum())[None, None])[0, 0]
+    longer = extended(curve, reach, loop)
+    return torch.nn.functional.conv1d(longer[None, None], (kernel / kernel.sum())[None, None])[0, 0]
+
+
+def extended(curve: Tensor, frames: int, loop: bool) -> Tensor:
+    """[T] -> [frames + T + frames]: what is before and after, around the loop or as at the ends."""
+    at = torch.arange(-frames, len(curve) + frames)
+    return curve[at % len(curve) if loop else at.clamp(0, len(curve) - 1)]

@@ -44,7 +44,7 @@ def ground(motion: Motion, rest_joints: torch.Tensor) -> Motion:
         ankle = J[f"{side}_ankle"]
         ankles[side] = rest[ankle] + scale * (places[:, ankle] - theirs[ankle])
         ankles[side] = ankles[side] + _other_foot(world[:, ankle], rest, theirs, scale, side)
-    transl = lower_into_reach(rest, scale * motion.transl, world[:, 0], ankles, _MAX_REACH)
+    transl = lower_into_reach(rest, scale * motion.transl, world[:, 0], ankles, _MAX_REACH, motion.loop)
     rotations = motion.rotations.clone()
     for side in SIDES:
         hip, knee, ankle = (J[f"{side}_{name}"] for name in ("hip", "knee", "ankle"))

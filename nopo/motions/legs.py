@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import JOINT_NAMES, PARENTS
-from nopo.motions.curves import soften
+from nopo.motions.curves import extended, soften
 from nopo.motions.limbs import longest_reach, reach
 
 SIDES = ("left", "right")
@@ -25,7 +25,7 @@ def hip_position(rest_joints: Tensor, side: str, transl: Tensor, pelvis: Tensor)
 
 
 def lower_into_reach(
-    rest_joints: Tensor, transl: Tensor, pelvis: Tensor, ankles: dict[str, Tensor], share: float
+    rest_joints: Tensor, transl: Tensor, pelvis: Tensor, ankles: dict[str, Tensor], share: float, loop: bool
 ) -> Tensor:
     """Translations that are lower, smoothly, wherever a leg would have to be longer than `share` of its length.
 
@@ -35,6 +35,7 @@ def lower_into_reach(
         pelvis: [T, 3, 3] its orientations.
         ankles: side -> [T, 3] where the ankles shall be.
         share: below 1, so that knees do not snap.
+        loop: the first frame follows the last one.
     """
     for _ in range(4):
         excess = torch.zeros_like(transl[:, 1])
@@ -45,8 +46,8 @@ def lower_into_reach(
             excess = torch.maximum(excess, -leg[:, 1] - (longest**2 - level).sqrt())
         if float(excess.max()) <= 1e-4:
             break
-        wide = torch.nn.functional.max_pool1d(torch.cat([excess[-2:], excess, excess[:2]])[None], 5, 1)[0]
-        drop = torch.maximum(soften(wide, _BLUR_FRAMES), excess)
+        wide = torch.nn.functional.max_pool1d(extended(excess, 2, loop)[None], 5, 1)[0]
+        drop = torch.maximum(soften(wide, _BLUR_FRAMES, loop), excess)
         transl = transl - drop[:, None] * transl.new_tensor([0.0, 1.0, 0.0])
     return transl
 

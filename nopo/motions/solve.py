@@ -98,7 +98,7 @@ class _Solver:
         pelvis = self.figure.pelvis
         told = (pelvis.get("x", 0.0), pelvis.get("y", 0.0), pelvis.get("z", 0.0))
         where = torch.stack([self._curve(value) for value in told], -1) * self.scale  # [T, 3]
-        return lower_into_reach(self.rest, where, self.world[0], ankles, self.figure.max_reach)
+        return lower_into_reach(self.rest, where, self.world[0], ankles, self.figure.max_reach, loop=True)
 
     def _solve_leg(self, side: str, where: Tensor, ankle: Tensor, turn: Tensor, heading: Tensor) -> None:
         foot, sign = self.figure.feet[side], _sign(side)

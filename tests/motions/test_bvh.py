@@ -190,12 +190,40 @@ def test_bones_that_are_none_of_ours():
     assert recognise(["LHipJoint", "HeadTop_End", "LeftArmRoll", "Camera", "Hips end"]) == {}
 
 
+WRITTEN_OTHERWISE = {
+    "a blank line before the frames": lambda text: text.replace("Frame Time: 0.100000\n", "Frame Time: 0.100000\n\n"),
+    "blank lines between all": lambda text: text.replace("\n", "\n\n"),
+    "a bone called MOTION": lambda text: text.replace("mixamorig:Spine2", "MOTION").replace("End Site", "End MOTION"),
+    "another case": lambda text: text.replace("HIERARCHY", "Hierarchy").replace("MOTION", "Motion"),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN_OTHERWISE)
+def test_the_same_file_written_otherwise(tmp_path, motion, case):
+    path = write_bvh(tmp_path / "m.bvh", motion, "mixamo")
+    before = load_motion(path)
+    path.write_text(WRITTEN_OTHERWISE[case](path.read_text()))
+    read = load_motion(path)
+    assert read.fps == before.fps and torch.allclose(joints_of(read), joints_of(before), atol=0.02)
+    assert len(read) == len(before)
+
+
+def test_a_bvh_is_known_by_what_it_holds_and_not_by_its_name(tmp_path, motion):
+    """The legs of a person on SMPL-X are solved anew for a foreign skeleton, and kept for SMPL-X files."""
+    path = write_bvh(tmp_path / "m.bvh", motion, "mixamo")
+    child = REST * torch.tensor([1.0, 0.8, 1.0])
+    by_name = load_motion(path, rest_joints=child, on_smplx=True)
+    unnamed = load_motion(path.rename(tmp_path / "m.txt"), rest_joints=child, on_smplx=True)
+    assert torch.equal(unnamed.rotations, by_name.rotations) and torch.equal(unnamed.transl, by_name.transl)
+
+
 BAD = {
     "cut in the frames": (lambda text: text[: int(len(text) * 0.7)], "damaged or incomplete"),
     "cut in the tree": (lambda text: text[:500], "damaged or incomplete"),
     "of a dog": (lambda text: text.replace("UpLeg", "Haunch"), "unknown skeleton"),
     "with letters": (lambda text: text[:-30] + " abc\n", "damaged or incomplete"),
     "with NaN": (lambda text: text.replace(" 0.00000 ", " nan "), "not numbers"),
+    "with no time": (lambda text: text.replace("Frame Time: 0.1", "Frame Time: 1e-320 0"), "damaged|frame rate"),
     "of no frames": (lambda text: text.replace("Frames: 40", "Frames: 0"), "no frames"),
     "of too many": (lambda text: text.replace("Frames: 40", "Frames: 10000000"), "10,000,000 frames"),
     "with another tree": (lambda text: text.replace("CHANNELS 6 Xposition", "CHANNELS 5"), "do not fit"),

@@ -187,6 +187,40 @@ def test_fitted_to_the_person(tmp_path, squat):
     assert foot_sliding(read, child) < 0.005
 
 
+@pytest.mark.parametrize("kind", ["npz", "json"])
+def test_one_frame_on_straight_legs(tmp_path, kind):
+    path = tmp_path / f"stand.{kind}"
+    if kind == "npz":
+        np.savez(path, poses=np.zeros((1, 165)), trans=np.zeros((1, 3)), fps=30)
+    else:
+        path.write_text(json.dumps([{"root_pose": [0, 0, 0], "body_pose": [0] * 63, "trans": [0, 0, 0]}]))
+    child = REST * 0.6
+    height = sole_points(load_motion(path, rest_joints=child), child)[..., 1].amin() - floor_height(child)
+    assert height.abs() < 1e-3
+
+
+def test_only_loops_go_around(tmp_path):
+    """Legs that are drawn out at the end of a take leave its beginning alone."""
+    poses = np.zeros((90, 55, 3), np.float32)
+    poses[:60, [1, 2], 0], poses[:60, [4, 5], 0] = -0.2, 0.4  # bent, then straight
+    np.savez(tmp_path / "rise.npz", poses=poses.reshape(90, 165), trans=np.zeros((90, 3)), fps=30)
+    bent = Motion(torch.from_numpy(poses[:60]), torch.zeros(60, 3), 30)
+    np.savez(tmp_path / "bent.npz", poses=poses[:60].reshape(60, 165), trans=np.zeros((60, 3)), fps=30)
+    long_legs = REST * torch.tensor([1.0, 1.15, 1.0])
+    whole, first = (load_motion(tmp_path / f"{name}.npz", rest_joints=long_legs) for name in ("rise", "bent"))
+    assert len(bent) == len(first)
+    assert torch.allclose(whole.rotations[:30, [4, 5]], first.rotations[:30, [4, 5]], atol=1e-4)
+
+
+def test_json_frames_that_tell_their_rate_are_cut_by_it(tmp_path, caplog):
+    frame = {"root_pose": [0, 0, 0], "body_pose": [0] * 63, "trans": [0, 0, 0], "fps": 60}
+    (tmp_path / "long.json").write_text(json.dumps([frame] * 300))
+    with caplog.at_level(logging.WARNING):
+        assert len(load_motion(tmp_path / "long.json", max_seconds=5)) == 300 and not caplog.text
+        assert len(load_motion(tmp_path / "long.json", max_seconds=3)) == 180
+    assert "lasts 5 s; only its first 3 s are used" in caplog.text
+
+
 def test_long_motions_are_cut_with_a_notice(tmp_path, caplog):
     np.savez_compressed(tmp_path / "long.npz", poses=np.zeros((3000, 165)), trans=np.zeros((3000, 3)), fps=30)
     with caplog.at_level(logging.WARNING):
@@ -238,6 +272,12 @@ BAD = {
     "an unknown skeleton": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 93)), fps=30), "31 joints"),
     "quaternions": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 22, 4)), fps=30), "22"),
     "no frame rate": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 165)), fps=0), "frame rate"),
+    "a frame a century": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 165)), fps=1e-12), "frame rate"),
+    "a rate without numbers": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 165)), fps=np.zeros(0)), "damaged"),
+    "json without end": (lambda d: text(d / "a.json", '[{"body_pose": [0], "fps": Infinity}]'), "frame rate"),
+    "json of a century": (lambda d: text(d / "a.json", '[{"body_pose": [0], "fps": 1e-12}]'), "frame rate"),
+    "json of a long number": (lambda d: text(d / "a.json", f'[{{"trans": [1{"0" * 400}]}}]'), "not SMPL-X parameters"),
+    "json of a long rate": (lambda d: text(d / "a.json", f'[{{"fps": 1{"0" * 400}}}]'), "not SMPL-X parameters"),
     "translations missing": (
         lambda d: npz(d / "a.npz", poses=np.zeros((5, 165)), trans=np.zeros((4, 3)), fps=30),
         "4 translations",

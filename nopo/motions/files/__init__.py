@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from torch import Tensor
+
 from nopo.errors import MotionError
 from nopo.motion import Motion
 from nopo.motions.files.arrange import Up, arrange
@@ -12,12 +14,13 @@ from nopo.motions.files.bvh import read_bvh
 from nopo.motions.files.frames import read_frames
 from nopo.motions.files.npz import read_npz
 from nopo.motions.files.parts import Recording
+from nopo.motions.ground import ground, stand
 
 KINDS = "an AMASS or SMPL-X .npz, a folder or .zip of SMPL-X .json frames, or a .bvh"
 
 
-def read_motion(path: Path, up: Up, max_seconds: float) -> Motion:
-    """Read any supported file or folder; see `nopo.motions.load_motion`.
+def read_motion(path: Path, up: Up, max_seconds: float, rest_joints: Tensor | None, on_smplx: bool) -> Motion:
+    """Read any supported file or folder; arguments are those of `nopo.motions.load_motion`.
 
     Raises:
         MotionError: it is not a motion, damaged, too big, or of another skeleton.
@@ -26,7 +29,10 @@ def read_motion(path: Path, up: Up, max_seconds: float) -> Motion:
         recording = _read(path, max_seconds)
     except (OSError, zipfile.BadZipFile, EOFError) as error:
         raise MotionError(f"{path.name} cannot be read ({_reason(error)}): copy or export it again.") from error
-    return arrange(recording, up)
+    motion = arrange(recording, up)
+    if rest_joints is None:
+        return motion
+    return (stand if on_smplx and not recording.retargeted else ground)(motion, rest_joints.cpu())
 
 
 def _read(path: Path, max_seconds: float) -> Recording:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from nopo.rotations import axis_angle_to_matrix
 
 MAX_BYTES = 512 << 20
 MAX_JOINTS = 1000
+_MOTION = re.compile(r"\bMOTION\s+Frames:\s*(\d+)\s*Frame\s+Time:\s*(\S+)[^\n]*\n", re.IGNORECASE)
+_LINE = re.compile(r"\S[^\n]*")
 _CHANNEL = re.compile(r"^([XYZ])(position|rotation)$", re.IGNORECASE)
 
 
@@ -79,11 +82,14 @@ def read_bvh(path: Path, max_seconds: float) -> Recording:
 
     if path.stat().st_size > MAX_BYTES:
         raise MotionError(f"{path.name} is larger than {MAX_BYTES >> 20} MB: cut the motion first.")
-    hierarchy, _, motion = path.read_text(encoding="utf-8-sig", errors="replace").partition("MOTION")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     try:
-        tree = parse_tree(hierarchy)
-        values, fps = _parse_frames(motion, max_seconds, path.name)
-    except (ValueError, IndexError) as error:
+        header = _MOTION.search(text)
+        if header is None:
+            raise ValueError("no frames")
+        tree = parse_tree(text[: header.start()])
+        values, fps = _parse_frames(header, max_seconds, path.name)
+    except (ValueError, IndexError, OverflowError) as error:
         raise MotionError(f"{path.name} is damaged or incomplete: export it again.") from error
     if values.shape[1] != sum(len(channels) for channels in tree.channels):
         raise MotionError(f"{path.name} has frames that do not fit its skeleton: export it again.")
@@ -138,16 +144,14 @@ def parse_tree(text: str) -> Tree:
     return tree
 
 
-def _parse_frames(text: str, max_seconds: float, name: str) -> tuple[Tensor, float]:
-    header = re.match(r"\s*Frames:\s*(\d+)\s*Frame\s+Time:\s*(\S+)[^\n]*\n", text, re.IGNORECASE)
-    if header is None:
-        raise ValueError("no frames")
+def _parse_frames(header: re.Match[str], max_seconds: float, name: str) -> tuple[Tensor, float]:
+    """Values [T, C] and the frame rate, of what follows the header."""
     frames, step = int(header[1]), float(header[2])
     fps = 1 / step if step > 0 else 0.0
     fps = round(fps) if abs(fps - round(fps)) < 0.02 else fps  # frame times are written with few digits
     limit = frame_limit(frames, fps, max_seconds, name)
-    lines = text[header.end() :].split("\n", limit)[:limit]
-    rows = [np.array(line.split(), dtype=np.float64) for line in lines if line.strip()]
+    lines = islice(_LINE.finditer(header.string, header.end()), limit)
+    rows = [np.array(line[0].split(), dtype=np.float64) for line in lines]
     if len(rows) < limit or len({len(row) for row in rows}) != 1:
         raise ValueError("frames are missing")
     return torch.from_numpy(np.stack(rows)), fps

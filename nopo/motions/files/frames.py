@@ -2,7 +2,8 @@
 
 Keys: betas, trans, root_pose, body_pose, lhand_pose, rhand_pose, jaw_pose, leye_pose, reye_pose, and those of a camera
 (img_size_wh, focal, princpt, pad_ratio). Shape and camera are ignored: the avatar has its own. One .json that holds a
-list of such frames is read too. The format tells no frame rate; 30 a second are assumed.
+list of such frames is read too. The format tells no frame rate; unless the first frame has a key for it as other files
+do, 20 a second are assumed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,16 +35,13 @@ def read_frames(path: Path, max_seconds: float) -> Recording:
     """
     if path.is_dir():
         files = _in_order(file.relative_to(path).as_posix() for file in path.rglob("*.json"))
-        count = frame_limit(len(files), DEFAULT_FPS, max_seconds, path.name)
-        return _record(_from_folder(path, files[:count]), path.name)
+        return _record(_from_folder(path, files), len(files), max_seconds, path.name)
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             files = _in_order(archive.namelist())
-            count = frame_limit(len(files), DEFAULT_FPS, max_seconds, path.name)
-            return _record(_from_archive(archive, files[:count]), path.name)
+            return _record(_from_archive(archive, files), len(files), max_seconds, path.name)
     frames = _list_of_frames(path)
-    count = frame_limit(len(frames), DEFAULT_FPS, max_seconds, path.name)
-    return _record(frames[:count], path.name)
+    return _record(iter(frames), len(frames), max_seconds, path.name)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
@@ -97,17 +96,17 @@ def _load(text: bytes, name: str) -> Any:
         raise MotionError(f"{name} is not readable JSON: it is damaged or incomplete; export it again.") from error
 
 
-def _record(frames: Iterable[dict[str, Any]], name: str) -> Recording:
+def _record(frames: Iterator[dict[str, Any]], announced: int, max_seconds: float, name: str) -> Recording:
     columns: dict[str, list[np.ndarray]] = {}
-    fps, count = DEFAULT_FPS, 0
+    first = next(frames, {})
     try:
-        for frame in frames:
+        fps = next((float(first[key]) for key in FRAME_RATE if key in first), DEFAULT_FPS)
+        count = frame_limit(announced, fps, max_seconds, name)
+        for frame in islice(chain([first], frames), count):
             for key in ARRAY_NAMES & frame.keys():
                 columns.setdefault(key, []).append(np.asarray(frame[key], np.float32).reshape(-1))
-            fps = next((float(frame[key]) for key in FRAME_RATE if key in frame), fps)
-            count += 1
         arrays = {key: np.stack(rows) for key, rows in columns.items()}
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise MotionError(f"{name} has frames whose numbers are not SMPL-X parameters: export it again.") from error
     if any(len(array) != count for array in arrays.values()):
         raise MotionError(f"{name} has frames that lack what others have: export it again.")

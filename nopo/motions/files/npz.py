@@ -24,7 +24,9 @@ MAX_ROW = 4096
 DEFAULT_FPS = 30.0
 
 # What zipfile and numpy's header reader let out when bytes are wrong.
-_DAMAGE = (ValueError, TypeError, SyntaxError, RuntimeError, NotImplementedError, zlib.error, tokenize.TokenError)
+_DAMAGE = (
+    ValueError, TypeError, IndexError, SyntaxError, RuntimeError, NotImplementedError, zlib.error, tokenize.TokenError,
+)  # fmt: skip
 
 
 def read_npz(path: Path, max_seconds: float) -> Recording:

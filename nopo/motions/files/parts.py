@@ -10,12 +10,15 @@ import numpy as np
 
 from nopo.body.skeleton import NUM_JOINTS
 from nopo.errors import MotionError
+from nopo.motion import MAX_FPS
 from nopo.motions.hands import left_hand, mirrored
 
 LOGGER = logging.getLogger(__name__)
 
 MAX_FRAMES = 1_000_000
 """Files that announce more are refused unread: at 120 frames a second this is more than two hours."""
+
+MIN_FPS = 0.1
 
 TRANSLATION = ("trans", "transl", "translation", "smpl_trans")
 FRAME_RATE = ("mocap_frame_rate", "mocap_framerate", "mocap_fps", "frame_rate", "framerate", "fps")
@@ -47,6 +50,7 @@ class Recording:
         fps: frames a second.
         settled: it was written by `Motion.save`, and comes upright and in place.
         loop: the first frame follows the last one.
+        retargeted: the rotations were worked out from those of another skeleton.
     """
 
     rotations: np.ndarray
@@ -54,6 +58,7 @@ class Recording:
     fps: float
     settled: bool = False
     loop: bool = False
+    retargeted: bool = False
 
 
 def frame_limit(frames: int, fps: float, max_seconds: float, name: str) -> int:
@@ -62,8 +67,10 @@ def frame_limit(frames: int, fps: float, max_seconds: float, name: str) -> int:
     Raises:
         MotionError: no frames, beyond all bounds, or a frame rate that is none.
     """
-    if not 0 < fps < 10_000:
-        raise MotionError(f"{name} gives a frame rate of {fps:g}: it must be positive; export the motion again.")
+    if not MIN_FPS <= fps <= MAX_FPS:
+        raise MotionError(
+            f"{name} gives a frame rate of {fps:g}: export the motion again with one of {MIN_FPS} to {MAX_FPS}."
+        )
     if frames == 0:
         raise MotionError(f"{name} has no frames: export the motion again.")
     if frames > MAX_FRAMES:

@@ -73,7 +73,7 @@ def retarget(tree: Tree, values: Tensor, fps: float, name: str) -> Recording:
     middle = 0.5 * (places[:, found["left_hip"]] + places[:, found["right_hip"]]) * scale  # [T, 3]
     ours_middle = 0.5 * (ours[J["left_hip"]] + ours[J["right_hip"]]) - ours[0]
     transl = middle - world["pelvis"] @ ours_middle
-    return Recording(rotations.float().numpy(), transl.float().numpy(), fps)
+    return Recording(rotations.float().numpy(), transl.float().numpy(), fps, retargeted=True)
 
 
 def _alignments(theirs: Tensor, ours: Tensor, found: dict[str, int]) -> dict[str, Tensor]:
