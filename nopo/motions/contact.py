@@ -13,7 +13,7 @@ from nopo.body.skeleton import JOINT_NAMES
 from nopo.motion import Motion
 from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
-LEG_M = 0.824  # hip to ankle of the open body's mean: the size that motions are kept in
+LEG_M = 0.8127  # hip to ankle of the open body's mean: the size that motions are kept in
 HEEL_BEHIND_ANKLE_M = 0.05  # on that body
 
 _ANKLES = [JOINT_NAMES.index(name) for name in ("left_ankle", "right_ankle")]

@@ -19,7 +19,7 @@ from nopo.motions.legs import SIDES, J, bend_leg, hip_position, lower_into_reach
 from nopo.motions.limbs import reach
 from nopo.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 
-ARM_M = 0.495  # shoulder to wrist of the open body: the size that the clips were written for
+ARM_M = 0.4911  # shoulder to wrist of the open body: the size that the clips were written for
 _FRAMES = {"chest": "spine3", "head": "head", "pelvis": "pelvis"}
 _SHOULDERS_ABOVE_M = {"chest": 0.0, "head": -0.2, "pelvis": 0.4}  # the origin of each frame
 

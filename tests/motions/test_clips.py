@@ -99,3 +99,10 @@ def test_every_name_is_described_without_loading_torch():
 def test_treadmill_speed_is_that_of_the_feet():
     """Without the floor's speed the same feet would slide half a metre: the metric sees sliding."""
     assert foot_sliding(load_motion("walk"), REST, 0.0) > 0.5
+
+
+def test_feet_of_the_open_body_keep_up_with_the_treadmill():
+    """Clips are drawn in the size of this body's legs."""
+    assert abs(leg_scale(REST) - 1) < 5e-4
+    assert foot_sliding(load_motion("run"), REST, CLIPS["run"].floor_speed) < 0.002
+    assert foot_sliding(load_motion("walk"), REST, CLIPS["walk"].floor_speed) < 0.016
