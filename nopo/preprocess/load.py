@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from nopo.errors import DependencyError, PhotoError
 
@@ -25,6 +26,19 @@ MAX_SIDE_PX = 2048
 
 MIN_SIDE_PX = 32
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
+"""What Pillow's readers raise, each for another kind of damage."""
+
+_TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How a picture of an EXIF orientation is turned upright. (Pillow's `exif_transpose` also writes the EXIF anew.)"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +76,9 @@ def load_photo(source: Source, name: str | None = None) -> Photo:
     _check_size(image, name)
     try:
         image.load()
-        image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:  # what Pillow's decoders raise
+    except _DAMAGED as error:
         raise PhotoError(f"{name} is damaged or was cut short; save or download it again.") from error
+    image = _upright(image)
     alpha, rgb = _alpha(image), _to_srgb(image)
     for channels in (alpha, rgb):
         if channels is not None:
@@ -73,13 +87,13 @@ def load_photo(source: Source, name: str | None = None) -> Photo:
 
 
 def _open(path: Path, name: str) -> Image.Image:
-    if path.suffix.lower() in HEIC_SUFFIXES:
-        _register_heic(name)
-    if path.is_dir():
-        raise PhotoError(f"{name} is a folder; give the photos in it.")
-    if not path.is_file():
-        raise PhotoError(f"There is no photo {name}; check the path.")
     try:
+        if path.is_dir():
+            raise PhotoError(f"{name} is a folder; give the photos in it.")
+        if not path.is_file():
+            raise PhotoError(f"There is no photo {name}; check the path.")
+        if _is_heic(path):
+            _register_heic(name)
         with warnings.catch_warnings():  # our own limit, in `_check_size`, is the stricter one
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(path)
@@ -90,15 +104,26 @@ def _open(path: Path, name: str) -> Image.Image:
         raise PhotoError(_too_large(name)) from error
     except UnidentifiedImageError as error:
         raise PhotoError(f"{name} is not an image; give JPEG, PNG, WebP or HEIC photos.") from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except PermissionError as error:
+        raise PhotoError(f"{name} may not be read; give yourself the permission to, or copy it.") from error
+    except _DAMAGED as error:
         raise PhotoError(f"{name} is damaged or was cut short; save or download it again.") from error
+
+
+def _is_heic(path: Path) -> bool:
+    """By its name or, as phones and messengers rename photos, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    return path.suffix.lower() in HEIC_SUFFIXES or (start[4:8] == b"ftyp" and (b"heic" in start or b"heix" in start))
 
 
 def _register_heic(name: str) -> None:
     try:
         from pillow_heif import register_heif_opener
     except ImportError as error:
-        raise DependencyError(f"{name} is a HEIC photo: run `pip install pillow-heif`, or save it as JPEG.") from error
+        raise DependencyError(
+            f"{name} is a HEIC photo: save it as JPEG, or run `pip install pillow-heif` where nopo runs."
+        ) from error
     register_heif_opener()
 
 
@@ -120,6 +145,15 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
             f"{name} must be a uint8 array (H, W), (H, W, 3) or (H, W, 4), not {array.dtype} {array.shape}."
         )
     return Image.fromarray(array)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        turn = _TURNED.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED as error:
+        LOGGER.info("orientation ignored: %s", error)
+        return image
+    return image if turn is None else image.transpose(turn)
 
 
 def _alpha(image: Image.Image) -> Image.Image | None:

@@ -1,4 +1,5 @@
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -71,6 +72,20 @@ def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
     exif[0x0112] = orientation
     stored.save(tmp_path / "a.png", exif=exif)
     assert np.array_equal(load_photo(tmp_path / "a.png").rgb, gradient())
+
+
+@pytest.mark.filterwarnings("ignore:.*EXIF", "ignore:Metadata")
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_photo_is_read_whatever_is_wrong_with_its_exif(tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x0110], exif[0x0112], exif[0x011A], exif[0x8769] = "Camera", 6, 72.0, {0x9003: "2024:01:01 00:00:00"}
+    path = tmp_path / f"a{suffix}"
+    Image.fromarray(gradient()).save(path)
+    picture, block = Image.open(path), exif.tobytes()
+    for place in range(6, len(block)):
+        for value in {*range(14), 0xFF} - {block[place]}:
+            picture.save(path, exif=block[:place] + bytes([value]) + block[place + 1 :])
+            assert load_photo(path).rgb.size == gradient().size
 
 
 def test_transparency_is_kept_unless_it_is_the_same_everywhere() -> None:
@@ -172,6 +187,24 @@ def test_heic_is_read_or_its_reader_named(tmp_path: Path) -> None:
         return
     pillow_heif.from_pillow(Image.fromarray(gradient())).save(path, quality=95)
     assert np.abs(load_photo(path).rgb.astype(int) - gradient()).mean() < 8
+
+
+def test_a_heic_that_is_called_jpg_is_told_for_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(bytes.fromhex("0000001c") + b"ftypmif1" + bytes(4) + b"mif1heicmiaf" + bytes(99))
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as where it is not installed
+    with pytest.raises(DependencyError, match="^a.jpg is a HEIC photo: save it as JPEG, or run `pip install"):
+        load_photo(path)
+
+
+def test_a_photo_that_may_not_be_read_is_not_called_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Image.fromarray(gradient()).save(tmp_path / "a.png")
+    monkeypatch.setattr(Path, "open", refuse)  # modes mean nothing to root
+    with pytest.raises(PhotoError, match="^a.png may not be read; "):
+        load_photo(tmp_path / "a.png")
 
 
 def test_tiff_tags_from_a_scanner_do_not_matter(tmp_path: Path) -> None:
