@@ -71,26 +71,38 @@ class Framed:
         """Sort the avatar's Gaussians by the joint that moves them most.
 
         Raises:
-            RenderError: no such framing.
+            RenderError: no such framing, or an avatar of nothing.
         """
         if framing not in get_args(Framing):
             raise RenderError(f"A picture shows the whole person, half or the head: not {framing!r}.")
-        self.framing = framing
+        self.framing, self._solid = framing, solid(avatar.gaussians)
         nearest = sum_bones_to_joints(avatar.bone_weights).argmax(1)  # [N]
         self._head, self._torso, self._arms = (_any_of(nearest, names) for names in (_HEAD, _TORSO, _ARMS))
 
     def points(self, gaussians: Gaussians) -> Tensor:
         """Centres (M, 3) that the camera must see, of the avatar in some pose: no faint Gaussians, no strays."""
-        means, solid = gaussians.means, gaussians.opacities > 0.3
-        kept = torch.ones_like(solid)
+        means, kept = gaussians.means, self._solid
         if self.framing == "head":
-            kept = self._head
+            kept = self._solid & self._head
         elif self.framing == "half":
-            torso = (self._torso | self._head) & solid
-            waist = means[torso, 1].amin() if torso.any() else means[:, 1].amin()
-            kept = torso | (self._arms & (means[:, 1] >= waist))
-        points = means[kept & solid]
-        return _without_strays(points) if len(points) >= _FEW else means
+            torso = self._solid & (self._torso | self._head)
+            waist = means[torso if torso.any() else self._solid, 1].amin()
+            kept = torso | (self._solid & self._arms & (means[:, 1] >= waist))
+        points = means[kept]
+        return _without_strays(points) if len(points) >= _FEW else means[self._solid]
+
+
+def solid(gaussians: Gaussians) -> Tensor:
+    """Which Gaussians (N,) say where the person is: the opaque ones; where these are few, all whose centre is finite.
+
+    Raises:
+        RenderError: there are none.
+    """
+    there = gaussians.means.isfinite().all(1)
+    opaque = there & (gaussians.opacities > 0.3)
+    if not there.any():
+        raise RenderError("The avatar has nothing that can be seen; make it again from other photos.")
+    return opaque if opaque.sum() >= _FEW else there
 
 
 def checked_size(size: int | tuple[int, int]) -> tuple[int, int]:

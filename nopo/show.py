@@ -19,7 +19,7 @@ from nopo.articulate import Articulator, articulate
 from nopo.avatar import Avatar
 from nopo.camera import Camera
 from nopo.errors import RenderError
-from nopo.framing import Framed, Framing, checked_size, shot
+from nopo.framing import Framed, Framing, checked_size, shot, solid
 from nopo.gaussians import Gaussians
 from nopo.motion import Motion, Pose
 from nopo.motions import load_motion
@@ -143,12 +143,14 @@ def _posed(avatar: Avatar, pose: Pose | Literal["relaxed", "t"]) -> Gaussians:
 
 def _check_frames(frames: int) -> None:
     if not 1 <= frames <= MAX_FRAMES:
-        raise RenderError(f"A video has 1 to {MAX_FRAMES} frames, not {frames}.")
+        raise RenderError(
+            f"A video has 1 to {MAX_FRAMES} frames, not {frames}: choose another length or another frame rate."
+        )
 
 
 def _reach(avatar: Avatar, motion: Motion, framing: Framing, goes_along: bool) -> Tensor:
     """Where the framed part of the person gets to during the motion (M, 3), as seen by the camera that goes along."""
-    visible = torch.nonzero(avatar.gaussians.opacities > 0.3).squeeze(1)
+    visible = torch.nonzero(solid(avatar.gaussians)).squeeze(1)
     few = visible[:: max(1, len(visible) // FRAMING_POINTS)]
     sparse = Avatar(avatar.gaussians.select(few), avatar.bone_weights[few], avatar.rest_joints, avatar.model)
     person, framed = Articulator(sparse), Framed(sparse, framing)

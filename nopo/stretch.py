@@ -83,7 +83,7 @@ class Stretch:
 
 
 def neighbours_of(means: Tensor) -> tuple[Tensor, Tensor]:
-    """The nearest NEIGHBOURS within REACH_M of each of N points [N, 3].
+    """The nearest NEIGHBOURS within REACH_M of each of N points [N, 3]; what is not finite has none, and is none.
 
     Returns:
         indices [N, NEIGHBOURS], distances [N, NEIGHBOURS] in metres; where there are fewer, its own index and an
@@ -92,6 +92,8 @@ def neighbours_of(means: Tensor) -> tuple[Tensor, Tensor]:
     from scipy.spatial import cKDTree
 
     points = means.detach().cpu().numpy()
+    far = 1e3 * np.arange(1, len(points) + 1, dtype=points.dtype)[:, None]  # from the person and from each other
+    points = np.where(np.isfinite(points).all(1, keepdims=True), points, far)
     distance, index = cKDTree(points).query(points, k=NEIGHBOURS + 1, distance_upper_bound=REACH_M)
     own = np.arange(len(points))[:, None]
     there = (index < len(points)) & (index != own)

@@ -1,5 +1,7 @@
 """Transparency, sizes and framings; turns and motions are tested with the pipeline."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,48 @@ def test_what_there_is_not_is_said(body_avatar: Avatar) -> None:
         show.view(body_avatar, framing="feet")  # type: ignore[arg-type]
     with pytest.raises(RenderError, match="16 to 2048 pixels, not 4000"):
         show.view(body_avatar, size=(64, 4000))
+
+
+LOOKS = {
+    "view": lambda avatar, framing: show.view(avatar, size=64, framing=framing, background=None),
+    "animate": lambda avatar, framing: next(
+        show.animate(avatar, Motion.load("wave").resample(1), size=64, framing=framing, background=None)
+    ),
+}
+
+
+@pytest.mark.parametrize("framing", ["whole", "half", "head"])
+@pytest.mark.parametrize("look", LOOKS)
+def test_gaussians_that_are_nowhere_are_left_out(body_avatar: Avatar, look, framing) -> None:
+    g = body_avatar.gaussians
+    means = g.means.clone()
+    means[100, 1], means[101, 0], means[102] = torch.nan, torch.inf, -torch.inf
+    holed = replace(body_avatar, gaussians=replace(g, means=means))
+    kept = torch.ones(len(g), dtype=torch.bool).index_fill(0, torch.tensor([100, 101, 102]), False)
+    without = replace(body_avatar, gaussians=g.select(kept), bone_weights=body_avatar.bone_weights[kept])
+    assert np.abs(LOOKS[look](holed, framing).astype(int) - LOOKS[look](without, framing)).max() <= 1
+
+
+@pytest.mark.parametrize("framing", ["whole", "half", "head"])
+@pytest.mark.parametrize("look", LOOKS)
+def test_somebody_faint_is_framed_like_anybody(body_avatar: Avatar, look, framing) -> None:
+    opacities = torch.full_like(body_avatar.gaussians.opacities, 0.2)
+    faint = replace(body_avatar, gaussians=replace(body_avatar.gaussians, opacities=opacities))
+    covered, wanted = ((LOOKS[look](avatar, framing)[..., 3] > 30).mean() for avatar in (faint, body_avatar))
+    assert covered == pytest.approx(wanted, rel=0.2)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_nobody_is_one_sentence(body_avatar: Avatar, look) -> None:
+    g = body_avatar.gaussians
+    nobody = replace(body_avatar, gaussians=g.select(torch.arange(0)), bone_weights=torch.zeros(0, 69))
+    nowhere = replace(body_avatar, gaussians=replace(g, means=g.means * torch.nan))
+    for avatar in (nobody, nowhere):
+        with pytest.raises(RenderError, match="nothing that can be seen"):
+            LOOKS[look](avatar, "whole")
+
+
+def test_a_motion_that_is_too_long_says_what_helps(body_avatar: Avatar) -> None:
+    motion = Motion(torch.zeros(7200, 55, 3), torch.zeros(7200, 3), 120)
+    with pytest.raises(RenderError, match="1 to 3600 frames, not 7200: choose another length or another frame rate"):
+        next(show.animate(body_avatar, motion))

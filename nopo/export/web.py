@@ -30,6 +30,7 @@ from nopo.body.skeleton import PARENTS, joint_weights_from_bones
 from nopo.camera import framing_distance
 from nopo.errors import ExportError
 from nopo.files import partial_file, writing
+from nopo.framing import solid
 from nopo.gaussians import Gaussians
 from nopo.harmonics import dc_to_rgb
 from nopo.motion import Motion
@@ -205,8 +206,8 @@ def _motion_blocks(motion: Motion) -> list[np.ndarray]:
 
 def _told(avatar: Avatar, label: str, motion: Motion) -> dict[str, Any]:
     """What the header says of a motion, with how far the camera must stand to see its width, and its height."""
-    few = torch.nonzero(avatar.gaussians.opacities > 0.3).squeeze(1)
-    few = few[:: max(1, len(few) // _FRAMED_POINTS)] if len(few) else torch.arange(len(avatar.gaussians))
+    few = torch.nonzero(solid(avatar.gaussians)).squeeze(1)
+    few = few[:: max(1, len(few) // _FRAMED_POINTS)]
     cloud: Gaussians = avatar.gaussians.select(few)
     person = Articulator(Avatar(cloud, avatar.bone_weights[few], avatar.rest_joints, avatar.model))
     poses = range(0, len(motion), max(1, len(motion) // _FRAMED_POSES))
