@@ -14,8 +14,9 @@ import sys
 import torch
 
 from nopo.body.skeleton import JOINT_NAMES
+from nopo.encode.config import PATCH
 from nopo.encode.window import window_columns
-from nopo.evaluate.open_model import SIDE_METRES
+from nopo.evaluate.open_model import on_the_wrong_side
 from nopo.pipeline import Pipeline
 from nopo.synthetic.dataset import NUM_PARTS, make_batch
 
@@ -46,7 +47,7 @@ def measure(pipeline: Pipeline, photos: int, bent: float) -> tuple[torch.Tensor,
     sums, means = torch.zeros(len(GROUPS), 3), []
     for done in range(photos):
         batch = make_batch(generator, 1, 1, SIZE, held_out=True, frontal=0.0, truncated=False, bent=bent, uv_size=32)
-        starts, width = window_columns(batch.masks[0], 16)
+        starts, width = window_columns(batch.masks[0], PATCH)
         seen = batch.columns_in(starts[None], width)
         prediction = pipeline.network.forward_batch(
             seen.images, seen.masks, pipeline.template, render=False, both_ways=pipeline.network.config.both_ways
@@ -54,8 +55,7 @@ def measure(pipeline: Pipeline, photos: int, bent: float) -> tuple[torch.Tensor,
         valid = seen.valid.flatten()
         said, truth = prediction.image.means[0][valid], seen.canonical[0, 0].permute(1, 2, 0).flatten(0, 1)[valid]
         error = 100 * (said - truth).norm(dim=-1)
-        sided = truth[:, 0].abs() > SIDE_METRES
-        wrong = sided & (said[:, 0] * truth[:, 0] < 0)
+        wrong = on_the_wrong_side(said, truth)
         rows = groups[seen.parts.flatten()[valid].long()]
         sums.index_add_(0, rows, torch.stack([torch.ones_like(error), error, wrong.float()], 1))
         means.append(float(error.mean()))

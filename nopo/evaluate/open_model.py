@@ -44,7 +44,7 @@ def evaluate_open(
         subjects: how many held-out people.
         seed: of the people; 0 is the one that is reported.
         device: of the network, see `Pipeline.load`.
-        photos: numbers of photos to give, each at most 8.
+        photos: numbers of photos to give.
         frontal: take the first photo from the front (±45°); by default all yaws are equally likely.
         progress: told after each person.
 
@@ -65,10 +65,11 @@ def evaluate_open(
 
 
 def predict(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
-    """What the network says of the first `count` photos, and the avatar in the subject's proportions."""
-    batch = subject.photos
-    prediction = pipeline.network(batch.images[0, :count], batch.masks[0, :count], pipeline.template)
-    return prediction, in_own_proportions(prediction.avatar(), prediction.rest_joints)
+    """What the network says of the first `count` photos, and the avatar in the subject's proportions; on the CPU."""
+    images, masks = (photos[0, :count].to(pipeline.device) for photos in (subject.photos.images, subject.photos.masks))
+    prediction = pipeline.network(images, masks, pipeline.template)
+    avatar = in_own_proportions(prediction.avatar(), prediction.rest_joints)
+    return prediction.to("cpu"), avatar.to("cpu")
 
 
 @torch.inference_mode()
@@ -87,13 +88,11 @@ def measure(pipeline: Pipeline, subject: Subject, count: int, ask: Predict = pre
     truth = batch.canonical[0, :count].permute(0, 2, 3, 1).reshape(-1, 3)[valid]  # [K, 3]
     found = prediction.image.means[valid]
     error = (found - truth).norm(dim=-1)
-    sided = truth[:, 0].abs() > SIDE_METRES
-    swapped = sided & (found[:, 0].abs() > SIDE_METRES) & (found[:, 0].sign() != truth[:, 0].sign())
     row = {
         "canonical_mean_cm": 100 * float(error.mean()),
         "canonical_median_cm": 100 * float(error.median()),
         "within_5cm": float((error < 0.05).float().mean()),
-        "swaps": float(swapped.float().mean()),
+        "swaps": float(on_the_wrong_side(found, truth).float().mean()),
         "rest_joints_cm": 100 * float((avatar.rest_joints - batch.rest_joints[0]).norm(dim=-1).mean()),
     }
     if prediction.facing is not None:
@@ -104,6 +103,12 @@ def measure(pipeline: Pipeline, subject: Subject, count: int, ask: Predict = pre
         for name, value in _picture_figures(person, targets).items():
             row[f"{kind}.{name}"] = value
     return row
+
+
+def on_the_wrong_side(found: Tensor, truth: Tensor) -> Tensor:
+    """[K] bool: places [K, 3] of the T-pose, metres, that are left and should be right, or the other way round."""
+    sided = (found[:, 0].abs() > SIDE_METRES) & (truth[:, 0].abs() > SIDE_METRES)
+    return sided & (found[:, 0].sign() != truth[:, 0].sign())
 
 
 def picture(person: Articulator, target: Target) -> tuple[Tensor, Tensor]:

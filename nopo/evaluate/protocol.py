@@ -9,24 +9,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from nopo.articulate import skin
-from nopo.body.kinematics import forward_kinematics
-from nopo.body.skeleton import sum_bones_to_joints
 from nopo.camera import Camera, look_at
 from nopo.motion import Pose
-from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic.dataset import Batch, make_batch, render_person
-from nopo.synthetic.dice import Dice
+from nopo.synthetic.dice import Dice, seeded
 from nopo.synthetic.framing import frame_whole
 from nopo.synthetic.lighting import Light, sample_light
 from nopo.synthetic.person import Person
 from nopo.synthetic.poses import sample_pose
+from nopo.synthetic.shoot import pose_person
 
 PHOTO_SIZE = 256
 PICTURE_SIZE = 512
 TARGETS = 2  # pictures of each kind of each subject
 DISTANCE_M = 5.0
-FIRST_SEED = 2**40  # training counts its seeds up from zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +61,7 @@ def held_out_subjects(count: int, seed: int, photos: int, frontal: float = 0.0) 
         frontal: share of first photos taken from the front (±45°); all others come from anywhere.
     """
     for index in range(count):
-        generator = torch.Generator().manual_seed(FIRST_SEED + seed * 1_000_003 + index)
+        generator = seeded(seed * 1_000_003 + index, held_out=True)
         dice = Dice.of(generator)
         light = sample_light(dice)
         batch = make_batch(
@@ -84,9 +80,7 @@ def _picture(person: Person, pose: Pose, light: Light, dice: Dice) -> Target:
     """A picture from a random side, framed around the true person."""
     yaw, pitch = dice.uniform(-math.pi, math.pi), dice.normal(0.05, 0.1)
     away = torch.tensor([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
-    weights = sum_bones_to_joints(person.bone_weights)
-    transforms = forward_kinematics(axis_angle_to_matrix(pose.rotations), person.rest_joints, pose.transl)
-    points, _ = skin(person.surface, torch.zeros(len(weights), 3, 3), weights, transforms)
+    points = pose_person(person, pose.rotations[None]).points[0] + pose.transl
     camera = frame_whole(points, look_at(DISTANCE_M * away, torch.zeros(3)), PICTURE_SIZE)
     rgb, alpha = render_person(person, pose, camera, light=light)
     return Target(pose, camera, rgb.permute(1, 2, 0).clamp(0, 1), alpha)

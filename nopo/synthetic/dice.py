@@ -11,6 +11,16 @@ import torch
 
 T = TypeVar("T")
 
+HALF = 2**31
+
+
+def seeded(seed: int, held_out: bool) -> torch.Generator:
+    """A CPU generator for training, or one whose numbers training never draws.
+
+    Of a seed these generators take 32 bits; the highest of them tells the two apart.
+    """
+    return torch.Generator().manual_seed(seed % HALF + (0 if held_out else HALF))
+
 
 class Dice:
     """Random numbers that are the same on every device: seeded once from a CPU `torch.Generator`.

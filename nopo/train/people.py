@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from nopo.synthetic.dataset import Batch, make_batch
+from nopo.synthetic.dice import seeded
 from nopo.synthetic.mirror import with_mirrored
 from nopo.train.recipe import Recipe
 
@@ -18,7 +19,7 @@ STEPS_AHEAD = 3
 
 def dice(recipe: Recipe, seen: int) -> torch.Generator:
     """What decides about one step: a function of seed and photos seen, so that a resumed run goes on alike."""
-    return torch.Generator().manual_seed(recipe.seed * 1_000_000_007 + seen)
+    return seeded(recipe.seed * 1_000_000_007 + seen, held_out=False)
 
 
 def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
@@ -30,6 +31,7 @@ def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
     people = max(1, round(recipe.photos / taken / 2))
     batch = make_batch(
         generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3, uv_size=uv_size,
+        uv_truth=False,
     )  # fmt: skip
     return with_mirrored(batch.singles() if views == 1 else batch)
 
@@ -50,7 +52,10 @@ def people_ahead(recipe: Recipe, seen: int, uv_size: int, device: str) -> Genera
 
     with ThreadPoolExecutor(1, "nopo-people") as maker:
         coming = deque(maker.submit(make) for _ in range(STEPS_AHEAD))
-        while True:
-            batch = coming.popleft().result()
-            coming.append(maker.submit(make))
-            yield batch
+        try:
+            while True:
+                batch = coming.popleft().result()
+                coming.append(maker.submit(make))
+                yield batch
+        finally:
+            maker.shutdown(cancel_futures=True)  # nobody waits for people whom nobody will see

@@ -11,7 +11,7 @@ from nopo.body.open import load_open_body
 from nopo.encode.landmarks import spread_landmarks
 from nopo.encode.network import Network
 from nopo.encode.shape import JOINT_COMPONENTS
-from nopo.synthetic.dice import Dice
+from nopo.synthetic.dice import Dice, seeded
 from nopo.synthetic.figure import load_figure
 from nopo.synthetic.person import sample_person
 from nopo.synthetic.rasterize import interpolate
@@ -35,7 +35,7 @@ def know_people(network: Network, seed: int) -> None:
     assert head is not None
     size, components = network.config.template_size, len(head.basis)
     atlas, figure = uv_atlas(size), load_figure()
-    dice = Dice.of(torch.Generator().manual_seed(seed))
+    dice = Dice.of(seeded(seed, held_out=False))
     count = PEOPLE_A_COMPONENT * components
     LOGGER.info("Looking at %d people for what their bodies have in common.", count)
     surfaces, joints = [], []

@@ -146,7 +146,8 @@ def test_untrained_open_network_starts_sane():
     close(p.template.opacities, 0.9 * template.mask.flatten())
     close(p.template.sh, torch.zeros(32 * 32, 1, 3))
     close(p.rest_joints, network.template_joints)
-    assert len(p.avatar().gaussians) == int((template.mask > 0).sum() + (masks > 1e-3).sum())
+    drawn = (masks.flatten() > 1e-3) & (p.image.opacities >= 1 / 255)
+    assert len(p.avatar(complete=False).gaussians) == int((template.mask > 0).sum() + drawn.sum())
 
 
 def test_avatar_keeps_foreground_in_order():
@@ -160,6 +161,16 @@ def test_avatar_keeps_foreground_in_order():
     close(avatar.bone_weights.sum(1), torch.ones(len(avatar.gaussians)))
     with pytest.raises(NopoError, match="rest joints"):
         p.avatar()
+
+
+def test_haze_around_a_person_makes_no_gaussians():
+    network, template = small_network("open"), small_template()
+    images, masks = small_views(1, 64, 64)
+    masks[:] = 0.01
+    masks[:, 8:56, 28:36] = 1.0
+    avatar = network(images, masks, template).avatar()
+    assert bool((avatar.gaussians.opacities >= 1 / 255).all())
+    assert bool((torch.linalg.det(avatar.gaussians.covars.double()) > 0).all())
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,14 @@ from nopo.body.open import load_open_body
 from nopo.encode.checkpoint import save_network
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
-from nopo.evaluate.open_model import evaluate_open, measure
+from nopo.evaluate.open_model import evaluate_open, measure, predict
 from nopo.evaluate.protocol import held_out_subjects
 from nopo.evaluate.sheet import write_sheet
 from nopo.pipeline import Pipeline
+from nopo.synthetic.dice import seeded
 from nopo.synthetic.person import bank_rows
+from nopo.train.people import dice
+from nopo.train.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +57,9 @@ def test_the_table_has_the_agreed_keys_and_more_photos_are_a_row_each(network, t
 
 def test_a_network_that_knows_the_truth_makes_no_canonical_error(network, subject):
     pipeline = Pipeline(network, load_open_body().template(128), torch.device("cpu"))
-    oracle = SimpleNamespace(network=Oracle(network, subject.photos), template=pipeline.template)
+    oracle = SimpleNamespace(
+        network=Oracle(network, subject.photos), template=pipeline.template, device=pipeline.device
+    )  # fmt: skip
     knowing, untrained = measure(oracle, subject, 2), measure(pipeline, subject, 2)
     assert knowing["canonical_mean_cm"] == pytest.approx(0, abs=1e-4)
     assert knowing["swaps"] == 0 and knowing["rest_joints_cm"] == pytest.approx(0, abs=1e-4)
@@ -69,8 +74,33 @@ def test_the_same_seed_gives_the_same_people(subject):
     assert not torch.equal(other.photos.images, subject.photos.images)
 
 
+def test_the_photos_go_where_the_network_is_and_what_it_says_comes_back(network, subject):
+    template, asked = load_open_body().template(128), []
+
+    def elsewhere(images, masks, _):
+        asked.extend((images.device.type, masks.device.type))
+        return network(subject.photos.images[0, :1], subject.photos.masks[0, :1], template)
+
+    there = SimpleNamespace(network=elsewhere, template=template, device=torch.device("meta"))
+    prediction, avatar = predict(there, subject, 1)
+    assert asked == ["meta", "meta"]
+    moved = prediction.to("meta")
+    tensors = [value for part in (moved, moved.image, moved.template) for value in vars(part).values()]
+    assert {value.device.type for value in tensors if isinstance(value, torch.Tensor)} == {"meta"}
+    assert avatar.rest_joints.device.type == prediction.facing.device.type == "cpu"
+
+
 def test_evaluation_and_training_never_share_a_body():
     assert not set(bank_rows(704, held_out=True)) & set(bank_rows(704, held_out=False))
+
+
+def test_evaluation_and_training_never_share_their_dice():
+    def first(generator):
+        return int(torch.randint(2**62, (), generator=generator))
+
+    trained = {first(dice(Recipe(), seen)) for seen in range(0, 3000, 30)}
+    assert len(trained) == 100
+    assert not trained & {first(seeded(number, held_out=True)) for number in range(3000)}
 
 
 def test_the_sheet_shows_every_person_in_a_row(network, tmp_path):
