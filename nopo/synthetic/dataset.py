@@ -25,7 +25,7 @@ from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import BENT, sample_pose
 from nopo.synthetic.rasterize import Fragments
 from nopo.synthetic.shoot import Exposure, cameras_of, develop, expose, pose_person
-from nopo.synthetic.uv import uv_atlas, uv_surface, uv_visible
+from nopo.synthetic.uv import uv_atlas, uv_colors, uv_positions, uv_visible
 
 NUM_PARTS = 24
 
@@ -72,9 +72,10 @@ class Batch:
         traits: [B, 6] of `person.TRAITS`.
         facing: [B, V, 2] sine and cosine of the angle by which the body is turned away from the camera: (0, 1) looks
             into it, (1, 0) faces the right of the picture, (0, -1) shows the back; (0, 0) where that is undefined.
-        uv_positions: [B, S, S, 3] canonical, metres; `uv_colors` [B, S, S, 3] sRGB under the photos' mean light.
+        uv_positions: [B, S, S, 3] canonical, metres.
+        uv_colors: [B, S, S, 3] sRGB under the photos' mean light, if they were asked for.
         uv_mask: [S, S] bool, texels of the body; `uv_bone_weights` [S, S, 69].
-        uv_visible: [B, V, S, S] bool, texels that photo v shows.
+        uv_visible: [B, V, S, S] bool, texels that photo v shows, if they were asked for.
         cameras: B lists of V cameras; `poses` likewise.
         people: B of them, to take more pictures of.
     """
@@ -92,20 +93,20 @@ class Batch:
     traits: Tensor
     facing: Tensor
     uv_positions: Tensor
-    uv_colors: Tensor
     uv_mask: Tensor
     uv_bone_weights: Tensor
-    uv_visible: Tensor
     cameras: list[list[Camera]]
     poses: list[list[Pose]]
     people: list[Person]
+    uv_colors: Tensor | None = None
+    uv_visible: Tensor | None = None
 
     def people_in(self, rows: Sequence[int]) -> Batch:
         """Some of the people, by their numbers."""
         parts: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
-            if f.name not in ("uv_mask", "uv_bone_weights"):
+            if value is not None and f.name not in ("uv_mask", "uv_bone_weights"):
                 parts[f.name] = [value[row] for row in rows] if isinstance(value, list) else value[list(rows)]
         return replace(self, **parts)
 
@@ -130,6 +131,8 @@ class Batch:
         changed: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
+            if value is None:
+                continue
             if f.name in ("rest_joints", "traits", "uv_positions", "uv_colors"):
                 changed[f.name] = value.repeat_interleave(views, 0)
             elif f.name in ("cameras", "poses"):
@@ -158,6 +161,7 @@ def make_batch(
     bent: float = 0.0,
     light: Light | None = None,
     uv_size: int = 128,
+    uv_truth: bool = True,
     supersample: int = 2,
 ) -> Batch:
     """New people and their photos.
@@ -177,12 +181,13 @@ def make_batch(
         bent: share of poses that are chosen from `poses.BENT`, besides those that come by themselves.
         light: of all photos, taken by a camera without noise or colour cast; by default each photo has its own.
         uv_size: S.
+        uv_truth: texels' colours and visibility too, which no loss asks for and which take a sixth of the time.
         supersample: samples per pixel and axis.
     """
     figure = load_figure()
     wishes = _Wishes(
         views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, bent, light, uv_size,
-        supersample,
+        uv_truth, supersample,
     )  # fmt: skip
     shots = []
     for _ in range(batch):  # person by person: on a CPU what one person needs fits into the cache
@@ -190,7 +195,7 @@ def make_batch(
         person = sample_person(figure, dice, held_out=held_out)
         shots.append(_photograph(person, dice, wishes))
     tensors = {name: torch.stack([shot.tensors[name] for shot in shots]) for name in shots[0].tensors}
-    uv = uv_atlas(uv_size, str(torch.device(device)))
+    uv = uv_atlas(uv_size, device)
     return Batch(
         **tensors,
         uv_mask=uv.mask,
@@ -216,6 +221,7 @@ class _Wishes:
     bent: float
     light: Light | None
     uv_size: int
+    uv_truth: bool
     supersample: int
 
 
@@ -239,7 +245,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     lights = [wishes.light or sample_light(dice) for _ in poses]
     cameras = [framing.camera for framing in framings]
     K, viewmat = cameras_of(cameras, device)
-    swatches = uv_atlas(wishes.uv_size, str(device)).swatches
+    swatches = uv_atlas(wishes.uv_size, device).swatches if wishes.uv_truth else None
     exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights, swatches)
     premultiplied, coverage = develop(exposure)
     window = torch.stack([framing.shown() for framing in framings]).to(device)  # [V, H, W]
@@ -264,9 +270,11 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
         "traits": subject.traits,
         "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
         **_truth(subject, exposure, mask, window),
-        **uv_surface(subject, exposure, wishes.uv_size),
-        "uv_visible": uv_visible(posed, K, viewmat, exposure.keys, mask, wishes.uv_size),
+        "uv_positions": uv_positions(subject, wishes.uv_size),
     }
+    if wishes.uv_truth:
+        tensors["uv_colors"] = uv_colors(exposure, wishes.uv_size)
+        tensors["uv_visible"] = uv_visible(posed, K, viewmat, exposure.keys, mask, wishes.uv_size)
     return _Shots(tensors, cameras, poses, person)
 
 
@@ -324,7 +332,7 @@ def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Fr
 
 def _truth(person: Person, exposure: Exposure, mask: Tensor, window: Tensor) -> dict[str, Tensor]:
     """Truth at one sample of every pixel; see Batch."""
-    samples, mesh = exposure.samples, load_mesh(str(mask.device))
+    samples, mesh = exposure.samples, load_mesh(mask.device)
     pixel = samples.pixel[: len(samples.covered)]
     keep = (samples.covered > 0.5) & (mask.flatten()[pixel] > 0.25) & (window.flatten()[pixel] > 0)
     index = keep.nonzero()[:, 0]

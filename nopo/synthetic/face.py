@@ -32,8 +32,8 @@ def _bump(*squares: Tensor) -> Tensor:
     return torch.exp(-torch.stack(squares).sum(0))
 
 
-def skin(canvas: Canvas, look: Look) -> None:
-    """Skin tone with its unevenness; darker knuckles and redder joints."""
+def skin(canvas: Canvas) -> None:
+    """The unevenness of skin, and warmer hands."""
     x, y, z = canvas.place.unbind(-1)
     mottle = torch.sin(x * 71 + 3 * torch.sin(z * 40)) * torch.sin(y * 63 + 2 * torch.sin(x * 37))
     canvas.colour *= 1 + 0.025 * mottle[:, None] * torch.tensor([0.4, 1.0, 1.0], device=x.device)

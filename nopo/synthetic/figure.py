@@ -33,7 +33,6 @@ _INSIDE_OUT = ("skirt", "hat")
 
 _ARM = ("shoulder", "elbow", "wrist", "index", "middle", "pinky", "ring", "thumb")
 _HAND = ("wrist", "index", "middle", "pinky", "ring", "thumb")
-_LEG = ("hip", "knee", "ankle", "foot")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +63,7 @@ class Figure:
         faces: [F, 3] of the body and then of all spare grids.
         two_sided: [F] bool, spare grids are seen from both sides.
         piece: [N] index into PIECES of each vertex, body and grids.
-        start: first vertex of each spare grid.
-        arm: [V] 1 on the arms, 0 on the trunk, between at the armhole; likewise `leg`, `hand`, `foot`.
+        arm: [V] 1 on the arms, 0 on the trunk, between at the armhole.
         shoe: [V, 3] metres that take a foot's surface to a smooth last without toes.
         skin: the body's faces; `whole` those of the grids as well.
         zones: what tops, trousers, shoes, hair and hats may reach: "trunk", "arms", "left_leg", "right_leg", "feet",
@@ -77,11 +75,7 @@ class Figure:
     faces: Tensor
     two_sided: Tensor
     piece: Tensor
-    start: dict[str, int]
     arm: Tensor
-    leg: Tensor
-    hand: Tensor
-    foot: Tensor
     shoe: Tensor
     skin: Surface
     whole: Surface
@@ -125,9 +119,13 @@ class Mesh:
         return torch.cat([body, grid_weights @ moves]).T.contiguous()
 
 
-@cache
-def load_mesh(device: str = "cpu") -> Mesh:
+def load_mesh(device: torch.device | str = "cpu") -> Mesh:
     """The faces that all people share, on a device."""
+    return _mesh(str(torch.device(device)))
+
+
+@cache
+def _mesh(device: str) -> Mesh:
     figure = load_figure()
     weights = figure.body.bone_weights
     shares, bones = weights.topk(int((weights > 0).sum(1).max()), dim=-1)
@@ -142,11 +140,10 @@ def load_figure() -> Figure:
     """The figure of the open body, on the CPU: people are cut there, and photographed on any device."""
     body = load_open_body()
     count = len(body.mean)
-    faces, two_sided, start = [body.faces], [torch.zeros(len(body.faces), dtype=torch.bool)], {}
+    faces, two_sided = [body.faces], [torch.zeros(len(body.faces), dtype=torch.bool)]
     piece = [torch.zeros(count, dtype=torch.int64)]
     piece[0][body.part("eyes")] = PIECES.index("eyes")
     for name, (around, along) in GRIDS.items():
-        start[name] = count
         grid = grid_faces(name) + count
         faces.append(grid)
         two_sided.append(torch.ones(len(grid), dtype=torch.bool))
@@ -161,11 +158,7 @@ def load_figure() -> Figure:
         faces=all_faces,
         two_sided=torch.cat(two_sided),
         piece=torch.cat(piece),
-        start=start,
         arm=joint_share(body, _ARM),
-        leg=joint_share(body, _LEG),
-        hand=joint_share(body, _HAND),
-        foot=foot,
         shoe=_shoe_last(body, skin, foot),
         skin=skin,
         whole=Surface.of(all_faces, count),

@@ -35,7 +35,9 @@ def mirrored(batch: Batch) -> Batch:
     parts = _part_flip().to(batch.parts.device)
     texels = _texel_across(batch.uv_mask.shape[-1]).to(batch.uv_mask.device)
 
-    def over(maps: Tensor, axis: int) -> Tensor:
+    def over(maps: Tensor | None, axis: int) -> Tensor | None:
+        if maps is None:
+            return None
         flat = maps.flatten(axis, axis + 1)
         return flat.index_select(axis, texels).view_as(maps)
 
@@ -63,7 +65,7 @@ def with_mirrored(batch: Batch) -> Batch:
     for name, value in vars(batch).items():
         if isinstance(value, list):
             changed[name] = value + getattr(other, name)
-        elif name not in ("uv_mask", "uv_bone_weights"):
+        elif value is not None and name not in ("uv_mask", "uv_bone_weights"):
             changed[name] = torch.cat([value, getattr(other, name)])
     return replace(batch, **changed)
 
@@ -71,7 +73,7 @@ def with_mirrored(batch: Batch) -> Batch:
 def _positions_across(batch: Batch) -> Tensor:
     """[B, S, S, 3] where the texels on the other side are."""
     device = batch.uv_positions.device
-    atlas = uv_atlas(batch.uv_mask.shape[-1], str(device))
+    atlas = uv_atlas(batch.uv_mask.shape[-1], device)
     corners = load_figure().body.mirror.to(device)[atlas.corners]
     found: dict[int, Tensor] = {}  # of each person once
     for person in batch.people:

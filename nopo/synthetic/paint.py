@@ -127,7 +127,7 @@ def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: T
 
 def _paint_body(canvas: _Canvas, look: Look, outfit: Outfit, eyes: Tensor) -> None:
     x, y, z = canvas.place.unbind(-1)
-    face.skin(canvas, look)
+    face.skin(canvas)
     on_head = (y > 0.47) & (x.abs() < 0.2)
     head = on_head.nonzero()[:, 0]
     if len(head):
@@ -255,7 +255,7 @@ def _top(canvas: _Canvas, outfit: Outfit) -> None:
         straps = torch.minimum(0.02 - (x.abs() - 0.095).abs(), torch.minimum(y - 0.2, 0.5 - y))
         canvas.wear(straps, outfit.bag, hem=0.25)
     elif outfit.bag_kind in ("strap", "shoulder"):
-        side = 1.0 if outfit.flare > 0.25 else -1.0
+        side = outfit.bag_side
         line = 0.016 - (side * x * 0.77 + (y - 0.2) * 0.64).abs()
         canvas.wear(torch.minimum(torch.minimum(line, y + 0.05), -arm), outfit.bag, hem=0.25)
     if outfit.gloves:

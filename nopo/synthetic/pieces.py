@@ -53,9 +53,9 @@ def make_pieces(
     if look.style in ("ponytail", "bun") and not veiled:
         pieces["bun"] = _bun(look, joints, surface)
     if outfit.hat_kind in ("cap", "brim"):
-        pieces["hat"] = _brim(outfit, joints, surface)
+        pieces["hat"] = _brim(outfit, joints)
     if outfit.bag_kind in ("backpack", "shoulder"):
-        pieces["bag"] = _bag(outfit, joints, surface, trunk)
+        pieces["bag"] = _bag(outfit, trunk)
     if outfit.collar in ("shirt", "hood", "scarf", "turtle"):
         pieces["collar"] = _collar(figure, outfit, surface, joints)
     return pieces
@@ -196,7 +196,7 @@ def _bun(look: Look, joints: Tensor, surface: Tensor) -> Piece:
     return _rigid(points, "head")
 
 
-def _brim(outfit: Outfit, joints: Tensor, surface: Tensor) -> Piece:
+def _brim(outfit: Outfit, joints: Tensor) -> Piece:
     around, along = GRIDS["hat"]
     angle = torch.linspace(-math.pi, math.pi, around)[:, None].expand(-1, along)
     t = torch.linspace(0, 1, along)[None].expand(around, -1)
@@ -212,12 +212,12 @@ def _brim(outfit: Outfit, joints: Tensor, surface: Tensor) -> Piece:
     return _rigid(points, "head")
 
 
-def _bag(outfit: Outfit, joints: Tensor, surface: Tensor, trunk: Girth) -> Piece:
+def _bag(outfit: Outfit, trunk: Girth) -> Piece:
     if outfit.bag_kind == "backpack":
         back = trunk.lookup(torch.tensor(0.25), torch.tensor(math.pi))
         center = torch.stack([torch.zeros(()), torch.tensor(0.2), trunk.center[1] - back - 0.05])
         return _rigid(_ellipsoid("bag", center, (0.13, 0.19, 0.075), 0.45), "spine2")
-    side = 1.0 if outfit.flare > 0.25 else -1.0
+    side = outfit.bag_side
     hip = trunk.lookup(torch.tensor(-0.05), torch.tensor(side * math.pi / 2 % (2 * math.pi)))
     center = torch.stack([side * (hip + 0.05), torch.tensor(-0.1), torch.tensor(trunk.center[1])])
     return _rigid(_ellipsoid("bag", center, (0.05, 0.11, 0.15), 0.4), "pelvis")

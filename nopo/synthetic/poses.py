@@ -119,7 +119,7 @@ def sample_pose(dice: Dice, kind: str | None = None) -> Pose:
         if one_armed and left != raised:
             arm = other
         _arm(draft, dice, left, arm, swing, stride, over=left == raised)
-        _hand(draft, dice, left, kind)
+        _hand(draft, dice, left, kind, rests=arm != kind)
     draft.turn("jaw", (_X, max(0.0, dice.normal(3))))
     return Pose(clamp_to_limits(_rotations(draft)), torch.zeros(3))
 
@@ -258,10 +258,10 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
     draft.side(left, "wrist", (_Z, dice.normal(9)), (_Y, dice.normal(8)), (_X, dice.normal(8)))
 
 
-def _hand(draft: _Draft, dice: Dice, left: bool, kind: str) -> None:
+def _hand(draft: _Draft, dice: Dice, left: bool, kind: str, rests: bool) -> None:
     grip = dice.choose(("relaxed", "fist", "flat"), (6, 2, 2) if kind != "crossed" else (1, 1, 3))
     curl = {"relaxed": dice.uniform(8, 32), "fist": dice.uniform(60, 85), "flat": dice.uniform(-4, 6)}[grip]
-    pointing = kind == "point" and dice.chance(0.7)
+    pointing = kind == "point" and dice.chance(0.7) and not rests
     for finger in _FINGERS:
         own = abs(dice.normal(5)) if pointing and finger == "index" else curl + dice.normal(5)
         for phalanx, share in ((1, 0.9), (2, 1.0), (3, 0.7)):

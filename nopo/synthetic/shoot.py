@@ -36,7 +36,7 @@ def pose_person(person: Person, rotations: Tensor) -> Posed:
     """Linear blend skinning of V poses, rotations [V, 55, 3] axis-angle with joint 0 the global orientation."""
     transforms = forward_kinematics(axis_angle_to_matrix(rotations), person.rest_joints)  # [V, 55, 3, 4]
     moves = transforms[:, _NEAR_JOINTS].transpose(0, 1).flatten(1)  # [69, 12 V]
-    blend = load_mesh(str(moves.device)).blend(moves, person.grid_weights).view(len(rotations), 3, 4, -1)
+    blend = load_mesh(moves.device).blend(moves, person.grid_weights).view(len(rotations), 3, 4, -1)
     (x, y, z), (nx, ny, nz) = person.surface.T.contiguous(), person.normals.T.contiguous()
     a, b, c, shift = blend.unbind(2)  # [V, 3, N]
     points = a * x + b * y + c * z + shift
@@ -111,7 +111,7 @@ def expose(
         lights: V lights.
         swatches: places whose colours are wanted as well.
     """
-    mesh = load_mesh(str(K.device))
+    mesh = load_mesh(K.device)
     fine = size * supersample
     points = look_through(posed.points, finer(K, supersample), viewmat)
     keys = zbuffer(points, mesh.faces, (fine, fine), mesh.two_sided)

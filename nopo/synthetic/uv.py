@@ -44,9 +44,13 @@ class UvAtlas:
         return out.view(*self.mask.shape, -1)
 
 
-@cache
-def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
+def uv_atlas(size: int, device: torch.device | str = "cpu") -> UvAtlas:
     """The body's UV charts at `size` texels a side."""
+    return _atlas(size, str(torch.device(device)))
+
+
+@cache
+def _atlas(size: int, device: str) -> UvAtlas:
     figure = load_figure()
     body = figure.body
     atlas = rasterize_atlas(body.uvs, body.uv_faces, size)
@@ -69,12 +73,16 @@ def uv_atlas(size: int, device: str = "cpu") -> UvAtlas:
     )
 
 
-def uv_surface(person: Person, exposure: Exposure, size: int) -> dict[str, Tensor]:
-    """Canonical positions and, in the mean light of the photos, colours on the UV map; see Batch."""
-    atlas = uv_atlas(size, str(person.surface.device))
-    position = interpolate(person.canonical.contiguous(), atlas.corners, atlas.bary)
+def uv_positions(person: Person, size: int) -> Tensor:
+    """Canonical positions on the UV map, [S, S, 3] metres."""
+    atlas = uv_atlas(size, person.surface.device)
+    return atlas.map(interpolate(person.canonical.contiguous(), atlas.corners, atlas.bary))
+
+
+def uv_colors(exposure: Exposure, size: int) -> Tensor:
+    """Colours on the UV map in the mean light of the photos, [S, S, 3] sRGB, of the swatches of `uv_atlas`."""
     lit = (exposure.swatches**2 * exposure.gain).clamp(0, 1).sqrt()
-    return {"uv_positions": atlas.map(position), "uv_colors": atlas.map(lit)}
+    return uv_atlas(size, lit.device).map(lit)
 
 
 def uv_visible(posed: Posed, K: Tensor, viewmat: Tensor, keys: Tensor, mask: Tensor, size: int) -> Tensor:
@@ -91,7 +99,7 @@ def uv_visible(posed: Posed, K: Tensor, viewmat: Tensor, keys: Tensor, mask: Ten
     Returns:
         [V, S, S] bool.
     """
-    atlas = uv_atlas(size, str(K.device))
+    atlas = uv_atlas(size, K.device)
     views, fine, _ = keys.shape
     supersample = fine // mask.shape[-1]
     rotation = viewmat[:, :3, :3]

@@ -96,6 +96,11 @@ class Outfit:
     gloves: bool
     folds_waves: tuple[float, ...]
 
+    @property
+    def bag_side(self) -> float:
+        """1 if a bag hangs on the left, -1 on the right."""
+        return 1.0 if self.flare > 0.25 else -1.0
+
 
 def _between(palette: tuple[RGB, ...], place: float, gain: float) -> RGB:
     index = min(int(place), len(palette) - 2)

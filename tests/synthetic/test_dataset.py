@@ -14,6 +14,7 @@ from nopo.rotations import axis_angle_to_matrix
 from nopo.synthetic import dataset
 from nopo.synthetic.dataset import ARM_PARTS, NUM_PARTS, PART_OF_BONE, make_batch, render_person
 from nopo.synthetic.framing import facing_of
+from nopo.synthetic.mirror import with_mirrored
 from nopo.synthetic.poses import BENT, sample_pose
 
 SIZE = 96
@@ -47,6 +48,16 @@ def test_same_seed_same_batch():
     for name, value in vars(one).items():
         if isinstance(value, torch.Tensor):
             assert torch.equal(value, getattr(two, name)), name
+
+
+def test_what_no_loss_asks_for_can_be_left_out():
+    whole, lean = batch(4, 2), batch(4, 2, uv_truth=False)
+    assert whole.uv_colors is not None and lean.uv_colors is lean.uv_visible is None
+    for name in ("images", "masks", "canonical", "uv_positions"):
+        assert torch.equal(getattr(whole, name), getattr(lean, name)), name
+    twice = with_mirrored(lean.singles())
+    assert len(twice.images) == 8 and twice.uv_visible is None
+    assert torch.equal(twice.people_in([5]).images, twice.images[5:6])
 
 
 def test_bent_arms_are_asked_for_and_change_nothing_else(monkeypatch):

@@ -31,6 +31,15 @@ def test_all_poses_stay_within_the_joint_limits():
         assert (rotations >= JOINT_LIMITS[..., 0] - 1e-6).all() and (rotations <= JOINT_LIMITS[..., 1] + 1e-6).all()
 
 
+def test_the_arm_that_rests_does_not_point():
+    fingers = [[JOINT_NAMES.index(f"{side}_{finger}2") for finger in ("index", "middle")] for side in ("left", "right")]
+    pointing = []
+    for seed in range(200):
+        bends = sample_pose(Dice(seed), "point").rotations.norm(dim=-1)
+        pointing.append(sum(bool(bends[middle] - bends[index] > 0.5) for index, middle in fingers))
+    assert max(pointing) == 1 and sum(pointing) > 10
+
+
 def test_limits_are_the_same_on_both_sides():
     mirrored = JOINT_LIMITS[list(JOINT_FLIP)].clone()
     mirrored[:, 1:] = -mirrored[:, 1:].flip(-1)
