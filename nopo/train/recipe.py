@@ -30,16 +30,19 @@ class Stage:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a run; saved with its state.
+    """Settings of a run. They are not saved with its state: a resumed run goes by today's.
 
     Attributes:
         seed: of the initial weights and of the endless stream of people.
-        photos: photos in one step, about, half of them mirror images; people = photos / 2 / views.
-        learning_rate: peak, after `warmup` steps; then it falls with the inverse square root of the steps.
+        photos: photos in one step, about, half of them mirror images.
+        learning_rate: peak, after `warmup` steps; from step `decay_after` on it falls with their inverse square root.
+        weight_decay: of matrices and convolutions, times the learning rate.
+        clip_norm: longest gradient.
         ema: decay of the averaged weights, which are the ones that are shipped.
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
         remembered: people from the memory that the shape head reads in each step besides.
         stages: one photo at a time first.
+        loss: what the terms of the loss count.
     """
 
     seed: int = 0

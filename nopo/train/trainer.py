@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,32 +116,45 @@ def train_open(
     recipe = recipe or Recipe()
     _check(device, precision)
     learners = 1 if device == "cuda" else threads or torch.get_num_threads()
+    seconds = max(60 * minutes, 1e-3)
+    out.mkdir(parents=True, exist_ok=True)
+    with _torch_set_for(device, precision):
+        run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
+        run.pace = pace
+        template = load_open_body().template(run.network.config.template_size)
+        started = saved = drawn = time.monotonic()
+        before, last = run.seconds, math.inf if max_steps is None else run.step + max_steps
+        for report in _steps(run, template, recipe, device, precision, learners):
+            now = time.monotonic()
+            run.seconds = before + now - started
+            done = now - started > seconds or run.step >= last
+            run.pace = pace * (max(0.0, 1 - (now - started) / seconds) if cooldown else 1.0)
+            if report:
+                append_history(out, report)
+            if not cooldown and (done or now - saved > SAVE_SECONDS):
+                save_state(out, run.state())
+                saved = now
+            if sheet_minutes and (done or now - drawn > 60 * sheet_minutes):
+                _draw(out, run, template)
+                drawn = time.monotonic()
+            if done:
+                break
+    return write_checkpoint(out, run)
+
+
+@contextmanager
+def _torch_set_for(device: str, precision: str) -> Iterator[None]:
+    """Torch as this run wants it: on a CPU one thread for each learner, TF32 only if it was asked for."""
+    threads = torch.get_num_threads()
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     if device == "cpu":
         torch.set_num_threads(1)
-    out.mkdir(parents=True, exist_ok=True)
-    run = _start(out, device, recipe, config or ModelConfig.open(), resume, scratch)
-    run.pace = pace
-    template = load_open_body().template(run.network.config.template_size)
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision != "fp32"
-
-    started = saved = drawn = time.monotonic()
-    before, last = run.seconds, math.inf if max_steps is None else run.step + max_steps
-    for report in _steps(run, template, recipe, device, precision, learners):
-        now = time.monotonic()
-        run.seconds = before + now - started
-        done = now - started > 60 * minutes or run.step >= last
-        run.pace = pace * (max(0.0, 1 - (now - started) / (60 * minutes)) if cooldown else 1.0)
-        if report:
-            append_history(out, report)
-        if not cooldown and (done or now - saved > SAVE_SECONDS):
-            save_state(out, run.state())
-            saved = now
-        if sheet_minutes and (done or now - drawn > 60 * sheet_minutes):
-            _draw(out, run, template)
-            drawn = time.monotonic()
-        if done:
-            break
-    return write_checkpoint(out, run)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
 def write_checkpoint(out: Path, run: Run) -> Path:
@@ -247,51 +260,67 @@ def _steps(
 def _step(
     run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str, learners: int = 1
 ) -> dict[str, float]:
-    """One optimiser step; returns the loss terms and the canonical error in centimetres.
+    """One optimiser step; returns the loss terms and the canonical error in centimetres."""
+    gradients, figures, landmarks = _gradients(run, batch, template, recipe, device, precision, learners)
+    for parameter, gradient in zip(run.network.parameters(), gradients, strict=True):
+        parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
+        parameter.grad.copy_(gradient)
+    run.memory.add(landmarks, batch, template)
+    read = run.memory.add_gradients(recipe.loss, recipe.remembered, dice(recipe, run.seen))
+    _update(run, recipe)
+    return read | figures
+
+
+def _gradients(
+    run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str, learners: int
+) -> tuple[list[Tensor], dict[str, float], Tensor]:
+    """Means over the people: gradients of all parameters, and figures to report; and landmarks [B, V, SIZE].
 
     On a CPU, several learners with a thread each are faster than one with several threads: each takes its share of the
     people, and the gradients are averaged in a fixed order, so that a run is the same every time.
     """
-    network = run.network
-    for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
-        group["lr"] = recipe.rate(run.step) * run.pace
+    network, people = run.network, len(batch.people)
     told = _told(batch, recipe, run.seen)
     shares = share_out(batch, network.config, learners)
-
     parameters = list(network.parameters())
-    found: dict[int, Tensor] = {}  # everybody's landmarks
 
-    def learn(share: list[Group]) -> tuple[list[Tensor], dict[str, float]]:
-        """Sums over the share's people of gradients and figures."""
+    def learn(share: list[Group]) -> tuple[list[Tensor], dict[str, float], dict[int, Tensor]]:
+        """Sums over the share's people of gradients and figures, and everybody's landmarks."""
         totals: list[Tensor] = []
         figures: dict[str, float] = {}
+        found: dict[int, Tensor] = {}
         for group in share:
-            seen, known, people = group.look_at(batch), told[group.people], len(group.people)
+            seen, known, count = group.look_at(batch), told[group.people], len(group.people)
             total, measured, landmarks = _total(network, seen, template, known, recipe, device, precision)
             found.update(zip(group.people, landmarks, strict=True))
-            totals.append(people * total)
-            figures = {name: figures.get(name, 0.0) + people * value for name, value in measured.items()}
+            totals.append(count * total)
+            figures = {name: figures.get(name, 0.0) + count * value for name, value in measured.items()}
         # One pass for all groups: each pass of its own would write and add all gradients once more.
-        return list(torch.autograd.grad(torch.stack(totals).sum(), parameters, materialize_grads=True)), figures
+        grads = torch.autograd.grad(torch.stack(totals).sum(), parameters, materialize_grads=True)
+        return list(grads), figures, found
 
     if len(shares) == 1:
         results = [learn(shares[0])]
     else:
         with ThreadPoolExecutor(len(shares), "nopo-learner") as pool:
             results = list(pool.map(learn, shares))
-    for parameter, *parts in zip(parameters, *(grads for grads, _ in results), strict=True):
-        parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
-        parameter.grad.copy_(sum(parts[1:], parts[0])).div_(len(told))
-    run.memory.add(torch.stack([found[one] for one in range(len(told))]), batch, template)
-    figures = run.memory.add_gradients(recipe.loss, recipe.remembered, dice(recipe, run.seen))
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+    gradients = [sum(parts[1:], parts[0]) / people for parts in zip(*(grads for grads, _, _ in results), strict=True)]
+    figures = {name: sum(part[name] for _, part, _ in results) / people for name in results[0][1]}
+    everybody = {one: landmarks for _, _, found in results for one, landmarks in found.items()}
+    return gradients, figures, torch.stack([everybody[one] for one in range(people)])
+
+
+def _update(run: Run, recipe: Recipe) -> None:
+    """Go along the gradients at hand, and take the new weights into the average."""
+    for group in (group for optimizer in run.optimizers for group in optimizer.param_groups):
+        group["lr"] = recipe.rate(run.step) * run.pace
+    norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
     if math.isfinite(float(norm)):  # a single bad person must not end a run of days
         for optimizer in run.optimizers:
             optimizer.step()
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
-        torch._foreach_lerp_(list(run.ema.values()), list(network.state_dict().values()), 1 - decay)
-    return figures | {name: sum(part[name] for _, part in results) / len(told) for name in results[0][1]}
+        torch._foreach_lerp_(list(run.ema.values()), list(run.network.state_dict().values()), 1 - decay)
 
 
 def _total(

@@ -70,6 +70,12 @@ def test_training_writes_a_checkpoint_that_loads_and_says_where_it_resumes(tmp_p
     assert load_state(tmp_path)["step"] == 2
 
 
+def test_torch_is_left_as_it_was_and_no_time_at_all_is_enough_for_a_step(tmp_path):
+    torch.set_num_threads(2)
+    train_open(tmp_path, 0, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, cooldown=True)
+    assert torch.get_num_threads() == 2
+
+
 def test_learning_lowers_the_error(tmp_path):
     run = start(tmp_path, resume=False)
     template = load_open_body().template(CONFIG.template_size)
