@@ -12,6 +12,7 @@ from torch import Tensor
 from nopo.body.skeleton import BONES, JOINT_NAMES, PARENTS
 from nopo.encode.activations import smaller_difference
 from nopo.encode.prediction import Branch
+from nopo.encode.settle import nearness
 
 APART = (1.9, 2.8)
 """Mean distance of two bones that a Gaussian moves with, in joints along the skeleton: the middle of a skirt between
@@ -44,11 +45,10 @@ def fade_bridges(image: Branch) -> Branch:
         person = mask > 0.5
         if person.any():
             ratio = steps / steps[person].median().clamp_min(1e-6)
-            keep[view] = ((STRETCH[1] - ratio) / (STRETCH[1] - STRETCH[0])).clamp(0, 1)
-    apart = limbs_apart(image.bone_logits.softmax(-1))
-    keep = keep.flatten() * ((APART[1] - apart) / (APART[1] - APART[0])).clamp(0, 1)
+            keep[view] = nearness(ratio, STRETCH)
+    keep = keep.flatten() * nearness(limbs_apart(image.bone_logits.softmax(-1)), APART)
     if image.uncertainty is not None:
-        keep = keep * ((UNSURE_M[1] - image.uncertainty.exp()) / (UNSURE_M[1] - UNSURE_M[0])).clamp(0, 1)
+        keep = keep * nearness(image.uncertainty.exp(), UNSURE_M)
     return replace(image, opacities=image.opacities * keep)
 
 

@@ -163,7 +163,7 @@ def fill(
 
 def _voxels(points: Tensor, colours: Tensor, weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Weighted averages per occupied cube: points [P, 3], colours [P, 3], weights [P] -> the same for fewer."""
-    cells = (points / VOXEL).round().long() + (1 << 20)  # [P, 3] positive: ±15 km
+    cells = (points / VOXEL).round().long() + (1 << 20)  # [P, 3] positive, for 20 km
     keys = (cells[:, 0] << 42) | (cells[:, 1] << 21) | cells[:, 2]
     inverse = keys.unique(return_inverse=True)[1]  # [P]
     weights = weights.clamp_min(1e-4)[:, None]

@@ -12,7 +12,7 @@ PATCH = 16
 """Side of the image patch behind one token, pixels."""
 
 LEVELS = 4
-"""Of the U-Net: down to cells of 32×32 pixels."""
+"""Of the U-Net: down to cells of 16×16 pixels."""
 
 HEAD_WIDTH = 64
 """Channels of one attention head: half of them turn with the row, half with the column."""

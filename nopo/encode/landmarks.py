@@ -55,9 +55,9 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
         landmarks: [COUNT, 3] metres.
 
     Returns:
-        [N, SIZE]: for each landmark how far right, how far down and how well seen; the outline's widths and its
-        columns' mean distance from the middle, from the top; the direction; where in the frame the outline begins and
-        ends, its height, and whether the frame cuts it off below.
+        [N, SIZE]: for each landmark how far right, how far down and how well seen; from the top, the outline's widths
+        and, in squared heights, the sum of its columns' distances from the middle; the direction; where in the frame
+        the outline begins and ends, its height, and whether the frame cuts it off below.
     """
     height, width = masks.shape[1:]
     inside = masks > FOREGROUND
