@@ -16,14 +16,16 @@ from nopo.errors import ExportError
 from nopo.export.moving import moving_writer
 from nopo.export.sheet import contact_sheet
 from nopo.files import partial_file
-from nopo.framing import Framing
+from nopo.framing import Framing, checked_size
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent
-from nopo.show import WHITE, Size
+from nopo.show import MAX_FRAMES, WHITE, Size
 from nopo.stopwatch import Stopwatch
 
 SIDES = {"front": 0.0, "left": 90.0, "back": 180.0, "right": 270.0}
 """Azimuths in degrees of the pictures in views.png."""
+
+MAX_FPS = 1000
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,12 @@ class Wishes:
     facing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
+        checked_size(self.size)
         if self.turntable is not None:
+            if not 1 <= self.frames <= MAX_FRAMES:
+                raise ExportError(f"A turntable has 1 to {MAX_FRAMES} frames, not {self.frames}.")
+            if not 0 < self.fps <= MAX_FPS:
+                raise ExportError(f"A turntable has up to {MAX_FPS} frames a second, not {self.fps:g}.")
             moving_writer(Path("turntable" + self.turntable), transparent=self.background is None)
 
 

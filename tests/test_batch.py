@@ -12,7 +12,7 @@ from nopo.avatar import Avatar
 from nopo.batch.report import as_text, write_report
 from nopo.batch.run import RECORD, Outcome, run_batch
 from nopo.batch.subjects import Subject, find_subjects
-from nopo.errors import Cancelled, ExportError, PhotoError, WeightsError
+from nopo.errors import Cancelled, ExportError, NopoError, PhotoError, WeightsError
 from nopo.models import OPEN
 from nopo.pipeline import Pipeline, choose_device
 from nopo.progress import silent
@@ -76,6 +76,15 @@ def test_a_folder_is_a_person_and_a_loose_photo_too(people: Path, tmp_path: Path
     shutil.copy(cutout_photo, people / "amy.png")
     again = [s.name for s in find_subjects(people, people / "cy")]  # results inside are no person
     assert again == ["amy", "amy.png", "bob", "dee.png", "dee.webp"]
+
+
+def test_results_of_batches_are_no_people(people: Path, pipeline: Quick) -> None:
+    only(people, "amy", "dee")
+    out = people / "earlier"
+    write_report(batch(people, out, pipeline), find_subjects(people, out), out)
+    (people / "sub" / "out").mkdir(parents=True)
+    for results, others in (("../out", ["sub"]), ("sub/out", []), ("sub/deep/out", []), ("amy/out", ["sub"])):
+        assert [s.name for s in find_subjects(people, people / results)] == ["amy", "dee", *others], results
 
 
 def test_folders_without_people_are_refused(tmp_path: Path, people: Path) -> None:
@@ -207,6 +216,24 @@ def test_results_of_changed_photos_that_fail_do_not_stay(people: Path, tmp_path:
     assert names_in(tmp_path / "out" / "bob") == {RECORD}
 
 
+def test_a_wish_that_fails_leaves_the_results_of_earlier_ones(people: Path, tmp_path: Path, pipeline: Quick) -> None:
+    only(people, "amy")
+    out = tmp_path / "out"
+    batch(people, out, pipeline)
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+
+    def no_space(*args, **kwargs) -> None:
+        raise OSError(28, "No space left on device")
+
+    webp = Wishes(**{**SMALL.__dict__, "turntable": ".webp"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "encode", no_space)
+        (outcome,) = batch(people, out, pipeline, wishes=webp)
+    assert outcome.result == "failed" and "No space left" in outcome.error
+    assert before == {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    assert [o.result for o in batch(people, out, pipeline)] == ["kept"]
+
+
 def test_the_report_is_a_table_and_a_sheet_of_everybody(people: Path, tmp_path: Path, pipeline: Quick) -> None:
     out = tmp_path / "out"
     outcomes = batch(people, out, pipeline)
@@ -234,5 +261,13 @@ def test_many_people_fill_several_sheets(tmp_path: Path, cutout_photo: Path) -> 
 def test_wishes_that_cannot_be_are_refused_before_any_work() -> None:
     with pytest.raises(ExportError, match=r"\.mp4 files have no transparency"):
         Wishes(background=None)
+    for wrong, words in (
+        ({"size": 5}, "side of"),
+        ({"frames": 0}, "1 to 3600 frames"),
+        ({"fps": 0}, "frames a second"),
+    ):
+        with pytest.raises(NopoError, match=words):
+            Wishes(**wrong)
+    Wishes(turntable=None, frames=0)
     Wishes(background=None, turntable=".webm")
     Wishes(background=None, turntable=None)

@@ -97,14 +97,18 @@ def run_batch(
             except (NopoError, OSError, RuntimeError, MemoryError) as problem:  # RuntimeError: a GPU without memory
                 error = _sentence(problem)
                 LOGGER.debug("%s failed", subject.name, exc_info=True)
-            _forget(folder, record)
+            # What other wishes or another model gave is still of these photos.
+            earlier_stay = error and record.get("result") == "done" and record["recipe"]["photos"] == recipe["photos"]
+            if not earlier_stay:
+                _forget(folder, record)
             for name in about.get("files", {}):
                 os.replace(unfinished / name, folder / name)
         seconds = round(time.perf_counter() - start, 3)
         result: Literal["done", "failed"] = "failed" if error else "done"
-        with partial_file(folder / RECORD) as partial:  # last: it says that the rest is complete
-            written = {"result": result, "error": error, "seconds": seconds, **about, "recipe": recipe}
-            partial.write_text(json.dumps(written, indent=2) + "\n")
+        if not earlier_stay:
+            with partial_file(folder / RECORD) as partial:  # last: it says that the rest is complete
+                written = {"result": result, "error": error, "seconds": seconds, **about, "recipe": recipe}
+                partial.write_text(json.dumps(written, indent=2) + "\n")
         yield Outcome(subject.name, len(subject.photos), seconds, result, error)
 
 

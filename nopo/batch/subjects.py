@@ -29,7 +29,7 @@ def find_subjects(folder: Path, results: Path) -> list[Subject]:
 
     Args:
         folder: whose hidden files, and files that are no photos, are passed over.
-        results: where the results go; not a subject if it lies inside.
+        results: where the results go. This folder, one that only leads to it, and those of earlier batches are nobody.
 
     Raises:
         PhotoError: there is no such folder, or nobody in it.
@@ -39,10 +39,16 @@ def find_subjects(folder: Path, results: Path) -> list[Subject]:
     if results.resolve() == folder.resolve():
         raise PhotoError("The results need a folder of their own, not that of the photos.")
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in entries if entry.is_dir() and entry.resolve() != results.resolve()]
+    target = results.resolve()
+    folders = {}
+    for entry in entries:
+        if entry.is_dir() and entry.resolve() != target and not (entry / "batch.json").exists():
+            photos = _photos(sorted(entry.iterdir()))
+            if photos or entry.resolve() not in target.parents:
+                folders[entry] = photos
     loose = _photos(entries)
     stems = [entry.name for entry in folders] + [photo.stem for photo in loose]
-    subjects = [Subject(entry.name, tuple(_photos(sorted(entry.iterdir())))) for entry in folders]
+    subjects = [Subject(entry.name, tuple(photos)) for entry, photos in folders.items()]
     for photo in loose:
         subjects.append(Subject(photo.stem if stems.count(photo.stem) == 1 else photo.name, (photo,)))
     if not any(subject.photos for subject in subjects):
