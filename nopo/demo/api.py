@@ -65,6 +65,7 @@ class Endpoints:
         results = []
         for number, photo in enumerate(_few(photos), 1):
             found = cut_out(photo, matting=_offered(matting, CHOICES, "matting models"), name=f"photo {number}")
+            visit.check()
             path = visit.new_file(".png")
             Image.fromarray(found.rgba()).save(path, compress_level=3)
             results.append(str(path))
@@ -102,7 +103,7 @@ class Endpoints:
         chosen = model or self.shelf.first.card.name
         how = _offered(matting, CHOICES, "matting models")
         told = facing or None
-        work.finished(work.reconstruct(_few(photos), None, chosen, str(avatar), str(video), film, how, told))
+        self._finish(visit, work.reconstruct(_few(photos), None, chosen, str(avatar), str(video), film, how, told))
         visit.avatar = avatar
         return str(video), str(avatar)
 
@@ -120,7 +121,8 @@ class Endpoints:
         """Draw a video of one turn around an avatar.
 
         Args:
-            avatar: the .safetensors file of /reconstruct; without it, the avatar that this session made last.
+            avatar: the .safetensors file of /reconstruct. Without it, a program gets what its session made last; a tool
+                has no session, and needs it.
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second: 15, 24, 30 or 60.
             seconds: how long the turn takes, 1 to 12.
@@ -134,7 +136,7 @@ class Endpoints:
         visit = self._visit(_request)
         film = film_of(size, fps, seconds, background, framing, elevation_deg)
         video = visit.new_file(".mp4")
-        work.finished(work.turntable(_avatar(avatar, visit), str(video), film))
+        self._finish(visit, work.turntable(_avatar(avatar, visit), str(video), film))
         return str(video)
 
     def animate(
@@ -152,7 +154,8 @@ class Endpoints:
         """Draw a video of an avatar in motion.
 
         Args:
-            avatar: the .safetensors file of /reconstruct; without it, the avatar that this session made last.
+            avatar: the .safetensors file of /reconstruct. Without it, a program gets what its session made last; a tool
+                has no session, and needs it.
             motion: name of a built-in motion that /offers lists, such as "walk", "wave" or "dance".
             motion_file: the first 30 seconds of your own instead: AMASS or SMPL-X .npz, .bvh, SMPL-X .json or its .zip.
             size: side of the video in pixels: 256, 384, 512, 768 or 1024.
@@ -168,7 +171,7 @@ class Endpoints:
         film = film_of(size, fps, 3.0, background, framing, elevation_deg)
         moves = motion_file or _offered(motion, names(), "motions")
         video = visit.new_file(".mp4")
-        work.finished(work.animate(_avatar(avatar, visit), moves, str(video), film))
+        self._finish(visit, work.animate(_avatar(avatar, visit), moves, str(video), film))
         return str(video)
 
     def export(
@@ -186,7 +189,8 @@ class Endpoints:
         """Write an avatar as a file for other programs: Gaussian splats, rigged archive, skinned mesh, video, pictures.
 
         Args:
-            avatar: the .safetensors file of /reconstruct; without it, the avatar that this session made last.
+            avatar: the .safetensors file of /reconstruct. Without it, a program gets what its session made last; a tool
+                has no session, and needs it.
             format: one that /offers lists, such as "ply", "spz", "rigged", "glb", "webp" or "png".
             motion: name of a built-in motion for the formats that move; empty for the T-pose, or one turn in videos.
             motion_file: your own motion instead, as for /animate.
@@ -204,7 +208,7 @@ class Endpoints:
         film = replace(film_of(size, fps), clear=transparent)
         file = visit.new_file(kind.suffix)
         part = None if moment < 0 else min(float(moment), 1.0)
-        work.finished(work.write_file(_avatar(avatar, visit), kind.key, moves, part, str(file), film))
+        self._finish(visit, work.write_file(_avatar(avatar, visit), kind.key, moves, part, str(file), film))
         return str(file)
 
     def _about(self, card: Model) -> dict[str, Any]:
@@ -212,7 +216,12 @@ class Endpoints:
         return {"photos": card.photos, "licence": card.licence, "facing": facing}
 
     def _visit(self, _request: gr.Request) -> Visit:
-        return self.visits.of(_request.session_hash)
+        by_tool = _request.headers.get("x-gradio-user") == "mcp"  # all assistants come in one session of Gradio's
+        return self.visits.of(None if by_tool else _request.session_hash)
+
+    def _finish(self, visit: Visit, events: work.Events) -> None:
+        with visit.working():
+            work.finished(events, visit.check)
 
 
 def add_endpoints(handlers: Handlers) -> None:

@@ -28,6 +28,7 @@ from nopo.views import MAX_VIEWS
 LOGGER = logging.getLogger(__name__)
 
 SHOWN_EVERY_S = 0.2
+ADD_FIRST = "Add a photo first, and wait for its cut-out; photos are forgotten after an hour without a click."
 MAKE_FIRST = "Make an avatar first."
 
 
@@ -54,6 +55,11 @@ class Handlers:
         visit.model = model
         return about(card), self._status(visit, len(visit.shots)), gr.update(visible=self.shelf.hears_facing(model))
 
+    def wait(self, request: gr.Request) -> dict[str, Any]:
+        """Photos came, and wait for their cut-outs: no avatar is made until `take` has looked at them."""
+        self._visit(request).waiting = True
+        return gr.update(interactive=False)
+
     def take(
         self, photos: list[tuple[str, Any]] | None, matting: str, request: gr.Request, anew: bool = False
     ) -> Generator[tuple[Any, ...], None, None]:
@@ -62,8 +68,8 @@ class Handlers:
         Yields:
             The cut-outs, what to do next, the panel to put one right (closed).
         """
-        visit = self._begin(request)
-        visit.opened = None
+        visit = self._visit(request)
+        visit.opened, visit.waiting = None, False
         paths = [path for path, _ in photos or []]
         before, visit.shots = visit.shots, []
         for number, path in enumerate(paths[:MAX_VIEWS], 1):
@@ -73,7 +79,11 @@ class Handlers:
             if known is None or anew:
                 yield self._gallery(visit), f"Looking at photo {number} of {len(paths[:MAX_VIEWS])}…", _closed()
                 facing = known.facing if known else "auto"
-                known = Desk(visit.new_file).make(path, number, _matting(matting), facing)
+                try:
+                    known = Desk(visit.new_file).make(path, number, _matting(matting), facing)
+                except Exception as error:  # noqa: BLE001 (else the page would look at this photo for ever)
+                    yield self._gallery(visit), f"**{work.trouble(error)}**", _closed()
+                    return
             visit.shots.append(known)
         yield self._gallery(visit), self._status(visit, len(paths)), _closed()
 
@@ -91,7 +101,7 @@ class Handlers:
         shot = visit.shots[chosen.index]
         matting = shot.matting if shot.matting in CHOICES else "auto"
         faces = gr.update(value=shot.facing, visible=self.shelf.hears_facing(self._model(visit)))
-        return gr.update(visible=True), *self._drawable(visit), gr.update(value=matting), faces
+        return gr.update(visible=True), *self._drawable(shot, chosen.index + 1), gr.update(value=matting), faces
 
     def close(self, request: gr.Request) -> Any:
         """Close the panel."""
@@ -110,7 +120,7 @@ class Handlers:
         mended = Desk(visit.new_file).make(shot.photo, number, _matting(matting), shot.facing)
         if mended.problem and not shot.problem:
             raise gr.Error(mended.problem, title="The cut-out stays as it was", print_exception=False)
-        return self._mended(visit, mended)
+        return self._mended(visit, shot, mended)
 
     def use_mask(self, mask: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Take a picture as the mask of the opened photo; outputs as of `cut_again`."""
@@ -118,7 +128,7 @@ class Handlers:
         if mask is None:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         try:
-            return self._mended(visit, Desk(visit.new_file).with_mask(shot, number, mask, "mask"))
+            return self._mended(visit, shot, Desk(visit.new_file).with_mask(shot, number, mask, "mask"))
         except NopoError as error:
             raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
 
@@ -129,7 +139,9 @@ class Handlers:
             mended = Desk(visit.new_file).with_drawing(shot, number, str(getattr(drawn, "mask", "")))
         except NopoError as error:
             raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
-        cutouts, told, *_ = self._mended(visit, mended)
+        cutouts, told, *_ = self._mended(visit, shot, mended)
+        if visit.opened != number - 1:  # another was pressed in the meantime
+            return cutouts, told, *[gr.skip()] * 3
         visit.opened = None
         return cutouts, told, gr.skip(), gr.skip(), _closed()
 
@@ -145,13 +157,13 @@ class Handlers:
 
     def reconstruct(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
         """Make the avatar of the cut-outs, and its turntable: progress, video, its file, tab, avatar's file, viewer."""
-        visit = self._begin(request)
+        visit = self._visit(request)
         used = [shot for shot in visit.shots if shot.mask is not None]
         video, avatar = visit.new_file(".mp4"), visit.new_file(".safetensors")
 
         def events() -> work.Events:
             if not used:
-                raise NopoError("Add a photo first, and wait for its cut-out.")
+                raise NopoError(ADD_FIRST)
             photos, masks = [shot.photo for shot in used], [str(shot.mask) for shot in used]
             model = self._model(visit)
             facing = [shot.facing for shot in used] if self.shelf.hears_facing(model) else None
@@ -167,7 +179,7 @@ class Handlers:
 
     def turn(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
         """Draw the turntable again, with other settings: progress, video, its file, tab."""
-        visit = self._begin(request)
+        visit = self._visit(request)
         video = visit.new_file(".mp4")
 
         def events() -> work.Events:
@@ -206,7 +218,7 @@ class Handlers:
 
     def again(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
         """Animate by the motion that was chosen last: progress, video, its file, tab."""
-        visit = self._begin(request)
+        visit = self._visit(request)
         motion, video = visit.motion or names()[1], visit.new_file(".mp4")
 
         def events() -> work.Events:
@@ -221,7 +233,7 @@ class Handlers:
         self, request: gr.Request, kind: str, holds: str, moment: float, clear: bool, *film: Any
     ) -> Generator[tuple[Any, ...], None, None]:
         """Make a file for other programs: progress, the file."""
-        visit = self._begin(request)
+        visit = self._visit(request)
 
         def events() -> work.Events:
             if kind not in FORMATS:
@@ -233,9 +245,7 @@ class Handlers:
 
         name = Path(visit.motion).stem if visit.motion in names() else "motion"
         suffix = FORMATS[kind].suffix if kind in FORMATS else ""
-        folder = visit.new_file("")
-        folder.mkdir()
-        file = folder / f"{name if holds == 'motion' else 'avatar'}{suffix}"
+        file = visit.new_file("") / f"{name if holds == 'motion' else 'avatar'}{suffix}"
         for html, done in self._watch(visit, events, (), echo=visit.motion):
             yield (html, gr.update(value=str(file), visible=True)) if done else (html, gr.update(visible=False))
 
@@ -244,7 +254,8 @@ class Handlers:
     def states(self, request: gr.Request) -> list[dict[str, Any]]:
         """What can be pressed and seen now; see `nopo.demo.wire`."""
         visit = self._visit(request)
-        ready, made = any(shot.mask is not None for shot in visit.shots), visit.has_avatar
+        ready = not visit.waiting and any(shot.mask is not None for shot in visit.shots)
+        made = visit.has_avatar
         return [
             gr.update(interactive=ready),
             *[gr.update(interactive=made)] * 4,
@@ -253,6 +264,11 @@ class Handlers:
             gr.update(visible=made and visit.moved),
             gr.skip() if visit.moved else gr.update(value=None),
         ]
+
+    def begin(self, request: gr.Request) -> str:
+        """A button was pressed: forget earlier wishes to stop. What to show until the work gets its turn."""
+        self._visit(request).start()
+        return WAITING
 
     def stop(self, request: gr.Request) -> None:
         """Stop what is being made for this visitor."""
@@ -264,11 +280,6 @@ class Handlers:
 
     def _visit(self, request: gr.Request) -> Visit:
         return self.visits.of(request.session_hash)
-
-    def _begin(self, request: gr.Request) -> Visit:
-        visit = self._visit(request)
-        visit.start()
-        return visit
 
     def _model(self, visit: Visit) -> str:
         return visit.model or self.shelf.first.card.name
@@ -284,16 +295,19 @@ class Handlers:
             raise gr.Error("Press a cut-out first.", print_exception=False)
         return visit, visit.shots[visit.opened], visit.opened + 1
 
-    def _mended(self, visit: Visit, shot: Shot) -> tuple[Any, ...]:
-        assert visit.opened is not None  # `_opened` has looked
-        visit.shots[visit.opened] = shot
-        return self._gallery(visit), self._status(visit, len(visit.shots)), *self._drawable(visit)
+    def _mended(self, visit: Visit, before: Shot, shot: Shot) -> tuple[Any, ...]:
+        """Put a shot in the place of the one `before`, if that is still there: the visitor may have gone on."""
+        drawable: Sequence[Any] = (gr.skip(), gr.skip())
+        for index, present in enumerate(visit.shots):
+            if present.shown == before.shown:
+                visit.shots[index] = replace(shot, facing=present.facing)
+                if visit.opened == index:
+                    drawable = self._drawable(shot, index + 1)
+        return self._gallery(visit), self._status(visit, len(visit.shots)), *drawable
 
-    def _drawable(self, visit: Visit) -> tuple[str, Any]:
-        assert visit.opened is not None
-        number = visit.opened + 1
+    def _drawable(self, shot: Shot, number: int) -> tuple[str, Any]:
         try:
-            return f"### Photo {number}", canvas(visit.shots[visit.opened], number)
+            return f"### Photo {number}", canvas(shot, number)
         except NopoError as error:  # no picture to draw on
             return f"### Photo {number}\n\n{error}", None
 
@@ -315,9 +329,9 @@ class Handlers:
             echo: path of the visitor's file, whose made-up name no message should show.
         """
         report, shown = Report(stages), 0.0
-        yield WAITING, False
         try:
-            with closing(begin()) as events:
+            visit.check()  # the wait for a turn may have been long
+            with visit.working(), closing(begin()) as events:
                 for event in events:
                     visit.check()
                     if isinstance(event, work.Failed):

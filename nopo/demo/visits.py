@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import shutil
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from nopo.errors import Cancelled
 
 FORGOTTEN_AFTER_S = 3600.0
 LOOKED_AFTER_EVERY_S = 600.0
+PREFIX = "nopo-visit-"
 
 
 @dataclass
@@ -25,21 +29,25 @@ class Visit:
         folder: files made for this visitor, removed when the page is closed or after an hour without a visit.
         shots: the photos and their cut-outs.
         opened: which of them is being put right.
+        waiting: whether photos came that nobody has looked at yet.
         avatar: file of the avatar that was made last.
         model: the model that was chosen last; empty for the page's own.
         motion: name of a built-in motion, or path of the visitor's own, that was chosen last.
         by_hand: which avatar and motion the viewer shows.
         moved: whether the present avatar has been animated.
+        left: whether the visitor is gone, and the folder with them.
     """
 
     folder: Path
     shots: list[Shot] = field(default_factory=list)
     opened: int | None = None
+    waiting: bool = False
     avatar: Path | None = None
     model: str = ""
     motion: str = ""
     by_hand: str = ""
     moved: bool = False
+    left: bool = False
     last_seen: float = field(default_factory=time.monotonic)
     _stopped: threading.Event = field(default_factory=threading.Event)
 
@@ -51,6 +59,13 @@ class Visit:
     def new_file(self, suffix: str) -> Path:
         """A file of a new name, so that no browser shows an older one in its place."""
         return self.folder / f"{secrets.token_hex(6)}{suffix}"
+
+    def keep_files(self) -> None:
+        """Touch what is old, so that neither Gradio, which tidies its uploads, nor another server takes it for left."""
+        for path in (str(self.folder), *(shot.photo for shot in self.shots), self.motion):
+            if os.path.isabs(path):  # a built-in motion has a name only
+                with contextlib.suppress(OSError):
+                    os.utime(path)
 
     def start(self) -> None:
         """Forget earlier wishes to stop."""
@@ -66,8 +81,17 @@ class Visit:
         Raises:
             Cancelled: the visitor pressed stop, or left.
         """
-        if self._stopped.is_set():
+        if self.left or self._stopped.is_set():
             raise Cancelled("Stopped.")
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Around work that writes into the folder: what it made of a folder whose visitor has left is removed."""
+        try:
+            yield
+        finally:
+            if self.left:
+                shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Visits:
@@ -80,11 +104,11 @@ class Visits:
         threading.Thread(target=self._look_after, daemon=True, name="nopo-visits").start()
 
     def of(self, session: str | None) -> Visit:
-        """The visit of a session, begun when it is new."""
+        """The visit of a session, begun when it is new; without a session, one that nobody comes back to."""
         with self._lock:
-            key = session or "local"
+            key = session or secrets.token_hex(6)
             if key not in self._visits:
-                self._visits[key] = Visit(Path(tempfile.mkdtemp(prefix="nopo-visit-")))
+                self._visits[key] = Visit(Path(tempfile.mkdtemp(prefix=PREFIX)))
             visit = self._visits[key]
             visit.last_seen = time.monotonic()
             return visit
@@ -92,9 +116,9 @@ class Visits:
     def end(self, session: str | None) -> None:
         """Stop the visitor's work and remove the folder."""
         with self._lock:
-            visit = self._visits.pop(session or "local", None)
+            visit = self._visits.pop(session or "", None)
         if visit is not None:
-            visit.stop()
+            visit.left = True
             shutil.rmtree(visit.folder, ignore_errors=True)
 
     def end_all(self) -> None:
@@ -104,11 +128,19 @@ class Visits:
             self.end(session)
 
     def forget_old(self) -> None:
-        """End the visits of those who left without saying so."""
+        """End the visits of those who left without saying so, and remove what a killed server left."""
         limit = time.monotonic() - FORGOTTEN_AFTER_S
-        for session in [key for key, visit in list(self._visits.items()) if visit.last_seen < limit]:
-            self.end(session)
+        for session, visit in list(self._visits.items()):
+            if visit.last_seen < limit:
+                self.end(session)
+            else:
+                visit.keep_files()
+        for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError):
+                if time.time() - folder.stat().st_mtime > FORGOTTEN_AFTER_S:
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def _look_after(self) -> None:
+        self.forget_old()
         while not self._ended.wait(LOOKED_AFTER_EVERY_S):
             self.forget_old()

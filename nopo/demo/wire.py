@@ -31,7 +31,12 @@ def wire(parts: Parts, handlers: Handlers) -> None:
 
     def work(event: Callable[..., Any], stop: gr.Button, function: Any, inputs: list[Any], outputs: list[Any]) -> None:
         """Nothing else can be pressed while `function` works; afterwards everything that makes sense can."""
-        busy = event(_busy(presses, stops, stop), None, [*presses, *stops], **QUIETLY)
+
+        def begin(request: gr.Request) -> list[Any]:
+            off = [gr.update(interactive=False)] * len(presses)
+            return [handlers.begin(request), *off, *[gr.update(visible=each is stop) for each in stops]]
+
+        busy = event(begin, None, [outputs[0], *presses, *stops], **QUIETLY)
         done = busy.then(function, inputs, outputs, **WORKING)
         for end in (done.success, done.failure):  # "then" is skipped after a failure (Gradio 6.31)
             end(handlers.states, None, states, **QUIETLY)
@@ -87,11 +92,15 @@ def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
 
     looking = {**LOOKING, "outputs": [*seen, parts.fix]}
     given = [parts.photos, parts.matting]
-    settle(parts.photos.change(handlers.take, given, trigger_mode="always_last", **looking))
-    settle(parts.matting.input(handlers.take_again, parts.matting, **looking))
     # A gallery that the server fills does not say that it changed.
     example = parts.examples.select(take_example, None, parts.photos, **QUIETLY)
-    settle(example.then(handlers.take, given, **looking))
+    for event, function, inputs in (
+        (parts.photos.change, handlers.take, given),
+        (parts.matting.input, handlers.take_again, parts.matting),
+        (example.then, handlers.take, given),
+    ):
+        waits = event(handlers.wait, None, parts.make, trigger_mode="always_last", **QUIETLY)
+        settle(waits.then(function, inputs, trigger_mode="always_last", **looking))
     parts.model.input(handlers.choose, parts.model, [parts.about_model, parts.status, parts.fix_facing], **QUIETLY)
 
     drawable = [parts.fix_title, parts.canvas]
@@ -108,7 +117,3 @@ def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
 def take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:
     """All photos of the person who was pressed."""
     return [(path, None) for path in list(example_people().values())[chosen.index]]
-
-
-def _busy(presses: list[Any], stops: list[Any], stop: gr.Button) -> Callable[[], list[Any]]:
-    return lambda: [gr.update(interactive=False)] * len(presses) + [gr.update(visible=each is stop) for each in stops]

@@ -7,13 +7,18 @@ motions, turns and files cost a visitor no quota.
 
 from __future__ import annotations
 
+import logging
+import re
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TypeAlias
+
+import gradio as gr
 
 from nopo.avatar import Avatar
 from nopo.demo.film import Film, write_film
@@ -29,6 +34,8 @@ from nopo.preprocess.stage import preprocess
 from nopo.progress import Progress
 from nopo.render import drawing_device
 from nopo.views import Views
+
+LOGGER = logging.getLogger(__name__)
 
 TICK_S = 0.25
 """The longest silence between two events, so that clocks run and a wish to stop is heard."""
@@ -202,19 +209,38 @@ def page_of(avatar: str, motion: str) -> str:
     return web_page(person, {**own, **motions})
 
 
-def finished(events: Iterator[Event]) -> str:
+def finished(events: Events, check: Callable[[], None] = lambda: None) -> str:
     """Let work run to its end, and give its notice.
+
+    Args:
+        events: of the work, which is stopped if `check` raises.
+        check: called between units of work.
 
     Raises:
         NopoError: it failed.
         Cancelled: it was stopped.
     """
-    for event in events:
-        if isinstance(event, Failed):
-            raise (Cancelled if event.stopped else NopoError)(event.sentence)
-        if isinstance(event, Made):
-            return event.notice
+    with closing(events):
+        for event in events:
+            check()
+            if isinstance(event, Failed):
+                raise (Cancelled if event.stopped else NopoError)(event.sentence)
+            if isinstance(event, Made):
+                return event.notice
     raise NopoError("The work ended early; try again.")
+
+
+def trouble(error: Exception) -> str:
+    """What to say of an error that nobody expected, one sentence; the log has the rest."""
+    LOGGER.error("failed unexpectedly", exc_info=error)
+    if isinstance(error, gr.Error):  # of ZeroGPU, which says why no GPU was given, with links
+        return re.sub("<[^>]*>", "", str(error.message))
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "There was not enough memory; choose a smaller video, or fewer photos."
+    if isinstance(error, OSError):
+        reason = error.strerror or type(error).__name__
+        return f"The server could not read or write a file ({reason}); tell whoever runs this page."
+    return f"It failed unexpectedly ({type(error).__name__}); try again, or with other photos."
 
 
 def _moves(person: Avatar, motion: str, film: Film) -> tuple[Motion, str]:
@@ -252,5 +278,7 @@ def _watched(work: Callable[[Progress], str]) -> Events:
             yield Made(outcome.result())
         except NopoError as error:
             yield Failed(str(error), isinstance(error, Cancelled))
+        except Exception as error:  # noqa: BLE001 (a page that shows nothing would wait for ever)
+            yield Failed(trouble(error))
         finally:
             unwanted.set()

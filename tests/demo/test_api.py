@@ -59,6 +59,14 @@ def test_a_session_keeps_its_avatar_and_another_has_none(url: str, client: Clien
     assert Path(client.predict(seconds=1, **SMALL, api_name="/turntable")).is_file()
 
 
+def test_assistants_who_share_a_session_share_no_avatar(url: str, cutout_photo: Path, tmp_path: Path) -> None:
+    tool = Client(url, verbose=False, download_files=str(tmp_path), headers={"x-gradio-user": "mcp"})  # as Gradio's is
+    _, made = tool.predict(photos=[handle_file(str(cutout_photo))], **SMALL, api_name="/reconstruct")
+    with pytest.raises(AppError, match="Make an avatar first."):
+        tool.predict(api_name="/turntable")
+    assert Path(tool.predict(avatar=handle_file(made), seconds=1, **SMALL, api_name="/turntable")).is_file()
+
+
 def test_trouble_is_one_sentence_that_says_what_to_do(
     client: Client, avatar: str, cutout_photo: Path, tmp_path: Path
 ) -> None:

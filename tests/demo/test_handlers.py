@@ -1,3 +1,4 @@
+import re
 import time
 from collections.abc import Iterator
 from copy import copy
@@ -11,10 +12,13 @@ import pytest
 from PIL import Image
 
 from nopo.avatar import Avatar
+from nopo.demo import shots, work
+from nopo.demo.api import Endpoints
 from nopo.demo.film import PAPER
 from nopo.demo.handlers import Handlers
 from nopo.demo.shots import READY, canvas
-from nopo.demo.work import open_shop
+from nopo.demo.work import Step, open_shop
+from nopo.errors import Cancelled
 from nopo.pipeline import Pipeline
 
 FILM = (256, 15, 1.0, PAPER, "whole", 5.0)
@@ -233,3 +237,91 @@ def test_stop_ends_the_work_and_keeps_what_was_there(handlers: Handlers, cutout_
     time.sleep(0.1)
     assert not visit.has_avatar and not list(visit.folder.glob("*.mp4"))
     assert handlers.states(amy)[0]["interactive"] is True
+
+
+def test_stop_is_heard_while_the_work_waits_for_its_turn(handlers: Handlers, cutout_photo: Path) -> None:
+    amy = request("waiting")
+    give(handlers, amy, cutout_photo)
+    assert "Waiting for its turn" in handlers.begin(amy)
+    handlers.stop(amy)
+    ((told, *_),) = handlers.reconstruct(amy, *FILM)
+    assert "Stopped." in told
+    handlers.begin(amy)
+    assert "Making the avatar" in last(handlers.reconstruct(amy, *FILM))[0]
+
+
+def test_no_avatar_is_made_of_the_photos_before_while_new_ones_wait(handlers: Handlers, cutout_photo: Path) -> None:
+    amy = request("impatient")
+    give(handlers, amy, cutout_photo)
+    assert handlers.wait(amy)["interactive"] is False
+    assert handlers.states(amy)[0]["interactive"] is False, "whatever ends in the meantime"
+    give(handlers, amy, cutout_photo, cutout_photo)
+    assert handlers.states(amy)[0]["interactive"] is True
+
+
+@pytest.mark.parametrize("meanwhile", ["another", "close"])
+def test_a_mended_cutout_lands_on_its_own_photo_whatever_is_pressed_meanwhile(
+    handlers: Handlers, cutout_photo: Path, crowd_photo: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    amy = request(f"mending {meanwhile}")
+    give(handlers, amy, crowd_photo, cutout_photo)
+    press(handlers, amy, 0)
+    slow = shots.cut_out
+
+    def cut_out(*args: Any, **kwargs: Any) -> Any:
+        handlers.face("back", amy)
+        handlers.close(amy)
+        if meanwhile == "another":
+            press(handlers, amy, 1)
+        return slow(*args, **kwargs)
+
+    monkeypatch.setattr(shots, "cut_out", cut_out)
+    *_, title, drawn_on = handlers.cut_again("u2netp", amy)
+    assert title == drawn_on == gr.skip(), "the panel shows what was pressed last, or nothing"
+    first, second = handlers.visits.of(amy.session_hash).shots
+    assert (first.photo, second.photo) == (str(crowd_photo), str(cutout_photo))
+    assert (first.matting, first.facing, second.matting) == ("u2netp", "back", "auto")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "There was not enough memory; choose a smaller video"),
+        (OSError(28, "No space left on device", "/tmp/secret"), r"\(No space left on device\); tell whoever runs"),
+        (KeyError("what"), r"unexpectedly \(KeyError\); try again"),
+        (gr.Error('Quota used up. <a href="x">Log in</a>'), "Quota used up. Log in"),
+    ],
+)
+def test_what_nobody_expected_is_said_and_not_waited_for(
+    handlers: Handlers, cutout_photo: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+) -> None:
+    amy = request(f"unlucky {words}")
+    give(handlers, amy, cutout_photo)
+
+    def broken(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(work, "encode", broken)
+    told = last(handlers.reconstruct(amy, *FILM))[0]
+    assert re.search(words, told) and "running" not in told and "secret" not in told
+    monkeypatch.setattr(shots, "cut_out", broken)
+    _, status, _ = give(handlers, amy, cutout_photo.with_name("another.png"))
+    assert re.search(words, status) and "Looking" not in status
+
+
+def test_nothing_stays_of_what_is_made_for_a_program_that_has_left(
+    handlers: Handlers, saved_avatar: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = handlers.visits.of("program").folder
+
+    def turntable(avatar: str, video: str, film: Any) -> work.Events:
+        handlers.visits.end("program")
+        folder.mkdir()  # as a writer of files does
+        Path(video).write_bytes(b"half")
+        yield Step("render", 1, 9)
+        raise AssertionError("it should not go on")
+
+    monkeypatch.setattr(work, "turntable", turntable)
+    with pytest.raises(Cancelled):
+        Endpoints(handlers).turntable(SimpleNamespace(session_hash="program", headers={}), str(saved_avatar))
+    assert not folder.exists()

@@ -1,6 +1,12 @@
+import os
+import tempfile
+import time
+from pathlib import Path
+
 import pytest
 
 from nopo.demo import visits as visits_module
+from nopo.demo.shots import Shot
 from nopo.demo.visits import Visits
 from nopo.errors import Cancelled
 
@@ -19,6 +25,14 @@ def test_each_visitor_has_a_folder_of_their_own_that_goes_with_them() -> None:
     visits.end_all()
     assert not bob.folder.exists()
     visits.end("nobody")
+
+
+def test_without_a_session_nothing_is_shared() -> None:
+    visits = Visits()
+    visit = visits.of(None)
+    assert visits.of(None) is not visit and visits.of("local") is not visit
+    visits.end_all()
+    assert not visit.folder.exists()
 
 
 def test_leaving_stops_the_work_in_progress() -> None:
@@ -48,4 +62,25 @@ def test_visits_that_never_said_goodbye_are_forgotten() -> None:
     visits.forget_old()
     assert not old.folder.exists()
     assert visits.of("amy") is not old
+    visits.end_all()
+
+
+def test_uploads_and_folders_of_open_visits_stay_young_and_those_of_killed_servers_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    visits = Visits()
+    visit = visits.of("amy")
+    photo, motion, left = tmp_path / "photo.png", tmp_path / "own.bvh", tmp_path / "nopo-visit-of-a-killed-server"
+    left.mkdir()
+    visit.shots.append(Shot(str(photo), photo))
+    visit.motion = str(motion)
+    for path in (photo, motion):
+        path.write_bytes(b"x")
+    long_ago = time.time() - 2 * visits_module.FORGOTTEN_AFTER_S
+    for path in (photo, motion, left, visit.folder):
+        os.utime(path, (long_ago, long_ago))
+    visits.forget_old()
+    assert not left.exists() and visit.folder.is_dir()
+    assert all(path.stat().st_mtime > time.time() - 60 for path in (photo, motion))
     visits.end_all()
