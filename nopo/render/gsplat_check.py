@@ -39,8 +39,13 @@ gsplat.rasterization(torch.tensor([[0.0, 0, 2]], device="cuda"), None, None, one
                      covars=torch.eye(3, device="cuda")[None])
 torch.cuda.synchronize()
 """
+_TOO_LITTLE, _TOO_SLOW, _ENDED = "too little memory or disk is free", "it did not compile within", "it was ended"
+_PASSING = (_TOO_LITTLE, _TOO_SLOW, _ENDED)
+"""How reasons begin that may be gone the next time."""
+
 # What gsplat, torch and the compilers say, and what it means; the first that is found.
 _CAUSES = (
+    (r"(?i)out of memory|cannot allocate memory|no space left|\bkilled\b", _TOO_LITTLE),
     (r"No module named 'gsplat'", "gsplat is not installed: pip install gsplat"),
     (
         r"mismatches the version that was used to compile|undefined symbol|wrong torch",
@@ -100,7 +105,7 @@ def _machine() -> str:
 
 
 def _remembered(machine: str, command: Sequence[str]) -> str | None:
-    """The outcome of `_probe`, from the file where it was kept or kept there now."""
+    """The outcome of `_probe`, from the file where it was kept or kept there now, unless it may pass with time."""
     file: Path | None = None
     with contextlib.suppress(OSError, RuntimeError, ValueError, KeyError, TypeError):  # no file, or not one of ours
         file = cache_folder() / f"gsplat-{machine}.json"
@@ -108,7 +113,7 @@ def _remembered(machine: str, command: Sequence[str]) -> str | None:
         return reason
     LOGGER.info("Trying gsplat; the first time, it compiles for some minutes.")
     reason = _probe(command, _BUILD_SECONDS)
-    if file is not None:
+    if file is not None and (reason is None or not reason.startswith(_PASSING)):
         with contextlib.suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps({"why_not": reason}))
@@ -128,7 +133,7 @@ def _probe(command: Sequence[str], seconds: float) -> str | None:
                 os.killpg(process.pid, signal.SIGKILL)  # the compilers that it started, too
         process.kill()
         process.communicate()
-        return f"it did not compile within {seconds:g} s"
+        return f"{_TOO_SLOW} {seconds:g} s"
     return None if process.returncode == 0 else _cause(output, process.returncode)
 
 
@@ -137,5 +142,7 @@ def _cause(output: str, code: int) -> str:
     for pattern, meaning in _CAUSES:
         if re.search(pattern, output):
             return meaning
+    if code < 0:
+        return f"{_ENDED} by signal {-code}"
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:200] if lines else f"it ended with code {code}"

@@ -1,3 +1,4 @@
+import os
 import sys
 import types
 
@@ -59,6 +60,22 @@ def test_the_outcome_is_remembered_until_the_machine_changes(tmp_path, monkeypat
     (tmp_path / "nopo" / "gsplat-one.json").write_text("no json")
     gsplat_check._remembered("one", command)
     assert tried.read_text() == "xxx"
+
+
+@pytest.mark.parametrize("code, reason", [
+    ("raise SystemExit('torch.OutOfMemoryError: CUDA out of memory.')", "too little memory"),
+    ("raise SystemExit('c++: fatal error: Killed signal terminated program cc1plus\\nninja: build stopped.')",
+     "too little memory"),
+    ("import os; os.kill(os.getpid(), 15)", "it was ended"),
+    ("import time; time.sleep(60)", "it did not compile within"),
+])  # fmt: skip
+def test_a_failure_that_may_pass_is_not_remembered(tmp_path, monkeypatch, code, reason):
+    if os.name == "nt" and "os.kill" in code:
+        pytest.skip("Windows tells no signals")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(gsplat_check, "_BUILD_SECONDS", 3)
+    assert gsplat_check._remembered("one", [sys.executable, "-c", code]).startswith(reason)
+    assert gsplat_check._remembered("one", [sys.executable, "-c", "pass"]) is None
 
 
 def test_one_log_line_says_why(monkeypatch, caplog):
