@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import NUM_BONES
-from nopo.errors import AvatarError, ExportError
+from nopo.errors import AvatarError, ExportError, NopoError
 from nopo.files import partial_file, writing
 from nopo.gaussians import Gaussians
 
@@ -91,14 +91,14 @@ class Avatar:
             raise AvatarError(f"There is no avatar file {path.name or path}; make one with `nopo reconstruct`.")
         try:
             with safe_open(path, "pt") as file:
-                about = json.loads((file.metadata() or {}).get("nopo", "{}"))
-                if about.get("format") not in READ_FORMATS:
-                    raise AvatarError(f"{path.name} is not a nopo avatar; make one with `nopo reconstruct`.")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            gaussians = Gaussians(*(tensors[name] for name in ("means", "covars", "opacities", "sh")))
-            return Avatar(gaussians, _unpacked(tensors), tensors["rest_joints"], str(about["model"]))
-        except (SafetensorError, KeyError, ValueError) as error:
+                about = _about(file.metadata())
+                tensors = {name: file.get_tensor(name) for name in file.keys() if about}  # noqa: SIM118 (not a dict)
+            if about:
+                gaussians = Gaussians(*(tensors[name] for name in ("means", "covars", "opacities", "sh")))
+                return Avatar(gaussians, _unpacked(tensors), tensors["rest_joints"], str(about["model"]))
+        except (SafetensorError, NopoError, LookupError, ValueError, TypeError, RuntimeError) as error:
             raise AvatarError(f"{path.name} is damaged or not an avatar; run `nopo reconstruct` again.") from error
+        raise AvatarError(f"{path.name} is not a nopo avatar; make one with `nopo reconstruct`.")
 
 
 def is_avatar(path: str | Path) -> bool:
@@ -107,10 +107,15 @@ def is_avatar(path: str | Path) -> bool:
 
     try:
         with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {}).get("nopo", "{}"))
-            return isinstance(about, dict) and about.get("format") in READ_FORMATS
+            return bool(_about(file.metadata()))
     except (SafetensorError, OSError, ValueError):
         return False
+
+
+def _about(metadata: dict[str, str] | None) -> dict[str, str]:
+    """What an avatar file says of itself, nothing if it is another file; ValueError if that cannot be read."""
+    about = json.loads((metadata or {}).get("nopo", "{}"))
+    return about if isinstance(about, dict) and about.get("format") in READ_FORMATS else {}
 
 
 def _packed(bone_weights: Tensor) -> dict[str, Tensor]:

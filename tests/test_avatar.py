@@ -124,6 +124,36 @@ def test_files_that_are_no_avatars(tmp_path: Path) -> None:
         Avatar.load(tmp_path / "other.safetensors")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"covars": torch.zeros(2, 6)},
+        {"means": torch.tensor(0.0)},
+        {"bone_counts": torch.ones(50, 2, dtype=torch.uint8)},
+        {"bone_counts": torch.tensor(1, dtype=torch.uint8)},
+        {"rest_joints": torch.zeros(24, 3)},
+    ],
+    ids=["flat covariances", "one number for all places", "counts in pairs", "one count", "joints of SMPL"],
+)
+def test_tensors_of_wrong_shapes_are_damage(tmp_path: Path, wrong: dict[str, torch.Tensor]) -> None:
+    packed = {
+        "bone_counts": torch.full((50,), 2, dtype=torch.uint8),
+        "bone_index": torch.zeros(100, dtype=torch.uint8),
+        "bone_shares": torch.full((100,), 0.5),
+    }
+    bad = _written(tmp_path / "bad.safetensors", "nopo-avatar/2", **packed | wrong)
+    with pytest.raises(AvatarError, match="^bad.safetensors is damaged"):
+        Avatar.load(bad)
+
+
+def test_a_file_that_says_other_things_of_itself_is_no_avatar(tmp_path: Path) -> None:
+    path = tmp_path / "list.safetensors"
+    save_file({"x": torch.zeros(3)}, path, metadata={"nopo": "[1, 2]"})
+    with pytest.raises(AvatarError, match="^list.safetensors is not a nopo avatar"):
+        Avatar.load(path)
+    assert not is_avatar(path)
+
+
 def test_wrong_shapes_are_refused() -> None:
     good = avatar()
     with pytest.raises(AvatarError, match=r"bone_weights \(50, 69\)"):
