@@ -27,6 +27,8 @@ def partial_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         with writing(path):
+            if partial.is_dir() and path.is_dir():
+                path.rmdir()  # if it is empty; Windows moves no folder onto another
             os.replace(partial, path)
     finally:
         if partial.is_dir():

@@ -1,5 +1,7 @@
 """A file is there whole, or not at all."""
 
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,24 @@ def test_so_does_a_folder(tmp_path: Path) -> None:
         partial.mkdir()
         (partial / "0.png").write_text("x")
     assert names(tmp_path) == ["frames"] and names(tmp_path / "frames") == ["0.png"]
+
+
+def test_an_empty_folder_makes_room_and_a_full_one_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    move = os.replace
+
+    def as_on_windows(source: Path, target: Path) -> None:
+        if target.exists() and target.is_dir():
+            raise PermissionError(13, "Access is denied")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", as_on_windows)
+    path = tmp_path / "frames"
+    path.mkdir()
+    for _ in range(2):
+        with contextlib.suppress(ExportError), partial_file(path) as partial:
+            partial.mkdir()
+            (partial / "0.png").write_text("old" if names(path) == [] else "new")
+    assert names(tmp_path) == ["frames"] and (path / "0.png").read_text() == "old"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "nothing"])

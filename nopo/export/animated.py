@@ -56,13 +56,10 @@ def write_gif(path: str | Path, frames: Iterable[np.ndarray], fps: float) -> Pat
 def write_png_zip(path: str | Path, frames: Iterable[np.ndarray]) -> Path:
     """Write an archive of frame_000000.png and so on, without loss; arguments and errors as `write_webp`."""
     path = Path(path)
-    with closing(frames), partial_file(path) as partial:
-        with writing(path):
-            archive = zipfile.ZipFile(partial, "w")  # PNG is compressed already
-        with archive:
+    with closing(frames), partial_file(path) as partial, writing(path):
+        with zipfile.ZipFile(partial, "w") as archive:  # PNG is compressed already
             for number, frame in enumerate(checked(frames)):
-                with writing(path):
-                    archive.writestr(_name(number), _png(frame))
+                archive.writestr(_name(number), _png(frame))
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +52,7 @@ def encode(
         height, width = (side + side % 2 if even else side for side in first.shape[:2])
         layout = {3: "rgb24", 4: "rgba"}[first.shape[2]]
         source = ["-f", "rawvideo", "-pix_fmt", layout, "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "-"]
-        with _ffmpeg([*source, *options, str(partial)]) as pipe:
+        with _ffmpeg([*source, *options, str(partial.absolute())]) as pipe:  # a:b.mp4 would be a protocol, -d an option
             for frame in chain([first], stream):
                 margins = ((0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0))
                 pipe.write(np.ascontiguousarray(np.pad(frame, margins, mode="edge")).data)
@@ -76,7 +77,9 @@ def _ffmpeg(arguments: Sequence[str]) -> Iterator[IO[bytes]]:
             encoder.stdin.close()
             if encoder.wait(_FLUSH_SECONDS) != 0:
                 raise ExportError(f"The video encoder failed: {_last_line(log)}.")
-        except BrokenPipeError as error:
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # Windows says the latter of a pipe that nobody reads
+                raise
             with contextlib.suppress(subprocess.TimeoutExpired):
                 encoder.wait(5)  # so that all it said is in the log
             raise ExportError(f"The video encoder stopped: {_last_line(log)}.") from error
@@ -92,7 +95,7 @@ def _stop(encoder: subprocess.Popen[bytes]) -> None:
         encoder.kill()
         encoder.wait()
     if encoder.stdin is not None:
-        with contextlib.suppress(BrokenPipeError):  # bytes that it no longer wanted
+        with contextlib.suppress(OSError):  # bytes that it no longer wanted
             encoder.stdin.close()
 
 

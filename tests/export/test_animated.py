@@ -138,6 +138,22 @@ def test_bad_frames_say_what_is_wrong(tmp_path, name):
     assert os.listdir(tmp_path) == ["in the way"]
 
 
+@pytest.mark.parametrize("most", [1000, 8500])
+def test_a_full_disk_is_one_sentence_and_leaves_the_older_zip(tmp_path, most):
+    """In the middle of a picture, and in the list of them at the end."""
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "clip.zip"
+    path.write_text("older")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        with pytest.raises(ExportError, match="^clip.zip cannot be written"):
+            write_png_zip(path, (np.zeros((8, 8, 3), np.uint8) for _ in range(60)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert path.read_text() == "older" and os.listdir(tmp_path) == ["clip.zip"]
+
+
 def test_pictures_in_a_zip_are_exact_and_in_order(tmp_path):
     path = write_png_zip(tmp_path / "clip.zip", (disc(i) for i in range(3)))
     with zipfile.ZipFile(path) as archive:

@@ -181,6 +181,38 @@ def test_ctrl_c_is_for_us_and_not_for_the_encoder(tmp_path, monkeypatch):
     assert started[-1].poll() is not None and not list(tmp_path.iterdir())
 
 
+def test_a_closed_pipe_on_windows_is_an_encoder_that_stopped(tmp_path, monkeypatch):
+    """There, writing to one is an invalid argument."""
+    import errno
+    import subprocess
+
+    class Closed:
+        def write(self, data):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+        def close(self):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    class Encoder(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            self.stdin.close()
+            self.stdin = Closed()
+
+    monkeypatch.setattr(subprocess, "Popen", Encoder)
+    with pytest.raises(ExportError, match="encoder stopped"):
+        write_mp4(tmp_path / "clip.mp4", [disc(0)] * 2, 10)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+@pytest.mark.parametrize("name", ["a:b/clip.mp4", "a:b.mp4", "-d/clip.mp4", "-d.mp4"])
+def test_names_that_are_words_of_the_encoders(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    write_mp4(name, [disc(0)] * 2, 10)
+    assert (tmp_path / name).stat().st_size > 500
+
+
 def test_encoder_that_refuses_says_why(tmp_path):
     with pytest.raises(ExportError, match="(?i)crf|invalid|error"):
         write_mp4(tmp_path / "clip.mp4", [disc(0)] * 300, 10, crf=-900)
