@@ -53,6 +53,11 @@ def look_at(eye: Tensor, target: Tensor) -> Tensor:
     if forward[1].abs() > 0.9999:  # straight up or down: any horizontal direction may be "up" in the picture
         up = torch.tensor([0.0, 0.0, 1.0], dtype=eye.dtype, device=eye.device)
     right = torch.nn.functional.normalize(torch.linalg.cross(forward, up), dim=0)
+    return _viewmat(eye, forward, right)
+
+
+def _viewmat(eye: Tensor, forward: Tensor, right: Tensor) -> Tensor:
+    """World -> camera (4, 4), from where it stands and two of its axes in the world, each (3,) and of length 1."""
     down = torch.linalg.cross(forward, right)
     rotation = torch.stack([right, down, forward])  # [3, 3] rows are the camera's axes in the world
     viewmat = torch.eye(4, dtype=eye.dtype, device=eye.device)
@@ -91,8 +96,9 @@ def orbit(
     direction = torch.tensor(
         [math.sin(azimuth) * math.cos(elevation), math.sin(elevation), math.cos(azimuth) * math.cos(elevation)]
     )
-    center = center.detach().float().cpu()
-    return Camera(intrinsics(fov_deg, size), look_at(center + radius * direction, center), size[1], size[0])
+    right = torch.tensor([math.cos(azimuth), 0, -math.sin(azimuth)]) * math.copysign(1, math.cos(elevation))
+    eye = center.detach().float().cpu() + radius * direction
+    return Camera(intrinsics(fov_deg, size), _viewmat(eye, -direction, right), size[1], size[0])
 
 
 ALL_AROUND = tuple(range(0, 360, 15))

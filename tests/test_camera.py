@@ -33,6 +33,24 @@ def test_azimuth_90_stands_at_the_subjects_left() -> None:
     assert above.project(torch.tensor([0, 0.5, 0]))[2] < 2
 
 
+@pytest.mark.parametrize("elevation", [-90.0, -89.5, 0.0, 30.0, 89.5, 90.0, 150.0])
+def test_every_orbit_turns_and_stays_upright(elevation: float) -> None:
+    """Also one from straight above."""
+    before, after = (orbit(torch.zeros(3), 2.0, azimuth, elevation).viewmat[:3, :3] for azimuth in (0.0, 40.0))
+    turned = math.degrees(math.acos((float((after @ before.T).trace()) - 1) / 2))
+    assert turned == pytest.approx(40, abs=0.1)
+    assert torch.allclose(after @ after.T, torch.eye(3), atol=1e-6)
+    assert torch.linalg.det(after).item() == pytest.approx(1, abs=1e-5) and after[1, 1] <= 1e-6
+
+
+@pytest.mark.parametrize(("azimuth", "elevation"), [(0.0, 5.0), (130.0, -40.0), (-75.0, 88.0), (200.0, 120.0)])
+def test_an_orbiting_camera_looks_at_its_center(azimuth: float, elevation: float) -> None:
+    center = torch.tensor([0.2, -0.1, 0.4])
+    viewmat = orbit(center, 3.0, azimuth, elevation).viewmat
+    eye = -viewmat[:3, :3].T @ viewmat[:3, 3]
+    torch.testing.assert_close(viewmat, look_at(eye, center), atol=2e-5, rtol=0)
+
+
 def test_the_field_of_view_spans_the_shorter_side() -> None:
     k = intrinsics(60.0, (300, 400))
     assert 2 * math.degrees(math.atan(150 / k[1, 1])) == pytest.approx(60)
