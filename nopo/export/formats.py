@@ -31,6 +31,8 @@ class Format:
         moves: it needs a motion.
         takes_pose: it can be written in a pose; without one it holds the T-pose.
         takes_motion: it can hold a motion.
+        takes_degree: its spherical harmonics may be cut to a lower degree.
+        takes_y_down: it can be turned over.
     """
 
     key: str
@@ -40,10 +42,12 @@ class Format:
     moves: bool = False
     takes_pose: bool = False
     takes_motion: bool = False
+    takes_degree: bool = False
+    takes_y_down: bool = False
 
 
 def _still(key: str, suffix: str, label: str, about: str) -> Format:
-    return Format(key, suffix, label, about, takes_pose=True)
+    return Format(key, suffix, label, about, takes_pose=True, takes_degree=True, takes_y_down=True)
 
 
 def _film(key: str, suffix: str, label: str, about: str) -> Format:
@@ -66,6 +70,7 @@ FORMATS: dict[str, Format] = {
             "Rigged Gaussians (.zip)",
             "Gaussians, joints and skinning weights for your own program.",
             takes_motion=True,
+            takes_degree=True,
         ),
         Format(
             "glb",
@@ -82,11 +87,15 @@ FORMATS: dict[str, Format] = {
             "Opens in every browser, without a network: turn it, and let it move.",
             takes_motion=True,
         ),
-        _film(
+        Format(
             "ply-sequence",
             ".zip",
             "Gaussians of every frame (.zip)",
             "One .ply a frame, for tools that play sequences.",
+            moves=True,
+            takes_motion=True,
+            takes_degree=True,
+            takes_y_down=True,
         ),
         Format("avatar", ".safetensors", "Avatar (.safetensors)", "Opens in nopo, to pose and export it again."),
         _film("mp4", ".mp4", "Video (.mp4)", "Plays everywhere."),
@@ -147,8 +156,7 @@ def export(
         `path`.
 
     Raises:
-        ExportError: an unknown format, a pose or motion that it does not take or lacks, or a place that cannot be
-            written.
+        ExportError: an unknown format, something that it does not take or lacks, or a place that cannot be written.
         DependencyError: a package that the format needs is not installed.
     """
     path = Path(path)
@@ -159,6 +167,10 @@ def export(
         raise ExportError(f"{chosen.label} stands still: choose a pose, not a motion.")
     if pose is not None and not chosen.takes_pose:
         raise ExportError(f"{chosen.label} takes no pose.")
+    if sh_degree is not None and not chosen.takes_degree:
+        raise ExportError(f"{chosen.label} takes no degree of harmonics: leave it out.")
+    if y_down and not chosen.takes_y_down:
+        raise ExportError(f"{chosen.label} cannot be turned over: leave y-down out.")
     if chosen.moves:
         assert motion is not None  # seen above
         return _moving(avatar, path, chosen.key, motion, sh_degree, y_down, progress)

@@ -45,6 +45,15 @@ def test_what_a_format_does_not_take(tmp_path, person):
         export(person, tmp_path / "a.ply", motion=motion)
     with pytest.raises(ExportError, match="takes no pose"):
         export(person, tmp_path / "a.mp4", motion=motion, pose=Pose.rest())
+    for key in ("rigged", "glb", "html", "avatar", "mp4", "png"):
+        path, moved = tmp_path / f"a{FORMATS[key].suffix}", motion if FORMATS[key].moves else None
+        with pytest.raises(ExportError, match="cannot be turned over: leave y-down out"):
+            export(person, path, format=key, motion=moved, y_down=True)
+        if key != "rigged":
+            with pytest.raises(ExportError, match="takes no degree of harmonics"):
+                export(person, path, format=key, motion=moved, sh_degree=9)
+    with pytest.raises(ExportError, match="degree 0 to 3, not 9"):
+        export(person, tmp_path / "a.zip", format="rigged", sh_degree=9)
     with pytest.raises(ExportError, match='no format "obj"'):
         export(person, tmp_path / "a.ply", format="obj")
     with pytest.raises(ExportError, match="a.txt should end in .ply"):
