@@ -17,6 +17,7 @@ const VERTEX = `#version 300 es
 precision highp float;
 precision highp int;
 precision highp usampler2D;
+precision highp sampler2D;
 uniform usampler2D means, joints, order;
 uniform sampler2D covUpper, covLower, colours, weights, growth;
 uniform vec4 moves[165]; // three rows of each joint's transform
