@@ -14,7 +14,7 @@ CLAY = (
     "#2e140c",
 )  # fmt: skip
 STONE = (
-    "#faf9f7", "#f2f0ec", "#e6e2db", "#d2ccc2", "#a59e93", "#79736a", "#5a554e", "#403c37", "#292623", "#1b1917",
+    "#faf9f7", "#f2f0ec", "#e6e2db", "#d2ccc2", "#a59e93", "#6e6860", "#5a554e", "#403c37", "#292623", "#1b1917",
     "#121110",
 )  # fmt: skip
 
@@ -23,8 +23,25 @@ HEADER = """
   <h1>nopo</h1>
   <p>A few photos of a person become an avatar that you can turn and move.
      <span>No camera, no pose, no markers: just photos.</span></p>
+  <div id="said" role="status"></div>
 </header>
 """
+
+SPEAK = """
+() => {
+  const said = document.getElementById("said");
+  new MutationObserver((changes) => {
+    for (const change of changes) {
+      const place = change.target.closest("#status, #making, #moving, #writing");
+      if (!place) continue;
+      const parts = [...place.querySelectorAll("[data-say]")].map((part) => part.dataset.say);
+      const words = place.id === "status" ? place.innerText : parts.join(". ");
+      if (words && words !== said.textContent) said.textContent = words;
+    }
+  }).observe(document.body, { childList: true, subtree: true, attributeFilter: ["data-say"] });
+}
+"""
+"""Has screen readers say what changes on the page, once, and not the running seconds."""
 
 CONSENT = """
 <p class="consent">Only use photos of yourself, or of people who agree to it. They stay on the machine that runs this
@@ -71,6 +88,10 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(
         primary_hue=clay, secondary_hue=clay, neutral_hue=stone, font=system, radius_size=gr.themes.sizes.radius_lg
     ).set(
+        body_text_color_subdued="*neutral_500",
+        input_placeholder_color="*neutral_500",
+        input_placeholder_color_dark="*neutral_300",
+        link_text_color_dark="*secondary_400",
         body_background_fill="*neutral_50",
         body_background_fill_dark="*neutral_950",
         block_background_fill="white",
@@ -82,10 +103,10 @@ def theme() -> gr.themes.Base:
         block_label_background_fill_dark="transparent",
         block_shadow="none",
         block_shadow_dark="none",
-        button_primary_background_fill="*primary_500",
-        button_primary_background_fill_hover="*primary_600",
-        button_primary_background_fill_dark="*primary_500",
-        button_primary_background_fill_hover_dark="*primary_400",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
         button_large_padding="14px 20px",
@@ -107,6 +128,7 @@ CSS = """
 .masthead h1 { font-size: 46px; line-height: 1; letter-spacing: -0.045em; font-weight: 700; margin: 0; }
 .masthead p { font-size: 18px; margin: 10px 0 0; }
 .masthead span { color: var(--body-text-color-subdued); display: block; font-size: 15px; }
+#said { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .step { display: flex; gap: 12px; align-items: flex-start; padding: 8px 0 0; }
 .step > span { flex: none; width: 28px; height: 28px; border-radius: 50%; display: grid; place-items: center;
   background: var(--primary-600); color: white; font-weight: 600; font-size: 15px; }
@@ -147,6 +169,7 @@ CSS = """
 #viewer .empty::before { content: ""; width: 72px; height: 108px; background: FIGURE center / contain no-repeat;
   opacity: 0.6; }
 #viewer .running::before { animation: nopo-breathe 0.9s ease-in-out infinite alternate; }
+#stage [role="tab"][aria-selected="true"] { color: var(--body-text-color); }
 #motions { border-width: 0 !important; background: none; }
 #motions .grid-container { grid-template-columns: repeat(7, minmax(0, 1fr)) !important; gap: 8px; }
 #motions .thumbnail-lg { background: var(--block-background-fill); border: 1px solid var(--border-color-primary); }
@@ -177,7 +200,7 @@ CSS = """
 .progress .now[style] i::before { width: var(--part); animation: none; transition: width 0.2s linear; }
 .progress span { font-variant-numeric: tabular-nums; color: var(--body-text-color-subdued); min-width: 44px;
   text-align: right; }
-.progress .later { opacity: 0.5; }
+.progress .later b { color: var(--body-text-color-subdued); }
 @keyframes nopo-slide { from { transform: translateX(0); } to { transform: translateX(233%); } }
 @keyframes nopo-breathe { from { opacity: 0.25; } to { opacity: 0.85; } }
 .gradio-container:has(#making .running) #turntable .empty::before,

@@ -15,7 +15,10 @@ SAYS = {
     "render": "Drawing the video",
     "export": "Writing the file",
 }
-WAITING = '<ol class="progress running"><li class="now"><b>Waiting for its turn</b><i></i><span></span></li></ol>'
+WAITING = (
+    '<ol class="progress running" data-say="Waiting for its turn">'
+    '<li class="now"><b>Waiting for its turn</b><i></i><span></span></li></ol>'
+)
 
 
 @dataclass
@@ -28,7 +31,10 @@ class _Stage:
 
 
 class Report:
-    """What has been done, what is being done, and what comes, each with its seconds."""
+    """What has been done, what is being done, and what comes, each with its seconds.
+
+    `data-say` is what `nopo.demo.look.SPEAK` has a screen reader say: the stage, and not its running seconds.
+    """
 
     def __init__(self, stages: Sequence[str], clock: Callable[[], float] = time.perf_counter) -> None:
         """Begin.
@@ -72,10 +78,11 @@ class Report:
 
     def _html(self, state: str, now: float) -> str:
         rows = "".join(self._row(stage, now) for stage in self._stages.values())
-        return f'<ol class="progress {state}" aria-live="polite">{rows}</ol>'
+        say = "Done" if state == "done" else _label(self._now.name) if self._now else ""
+        return f'<ol class="progress {state}" data-say="{say}">{rows}</ol>'
 
     def _row(self, stage: _Stage, now: float) -> str:
-        label = escape(SAYS.get(stage.name, SAYS["export"]))
+        label = _label(stage.name)
         if stage.began is None:
             return f'<li class="later"><b>{label}</b><i></i><span></span></li>'
         seconds = f"{(now if stage.ended is None else stage.ended) - stage.began:.1f} s"
@@ -86,6 +93,11 @@ class Report:
         return f'<li class="now"{part}><b>{label}</b><i></i><span>{count}{seconds}</span></li>'
 
 
+def _label(stage: str) -> str:
+    return escape(SAYS.get(stage, SAYS["export"]))
+
+
 def said(sentence: str, failed: bool = False) -> str:
     """One sentence as HTML."""
-    return f'<p class="said{" failed" if failed else ""}" role="status">{escape(sentence)}</p>'
+    words = escape(sentence)
+    return f'<p class="said{" failed" if failed else ""}" data-say="{words}">{words}</p>'
