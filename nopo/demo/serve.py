@@ -34,8 +34,8 @@ def serve(argv: Sequence[str] | None = None) -> int:
     try:
         zero.prepare()
         launch(args)
-    except NopoError as error:
-        sys.stderr.write(f"nopo: {error}\n")
+    except (NopoError, KeyboardInterrupt) as error:
+        sys.stderr.write(f"nopo: {str(error) or 'Stopped.'}\n")
         return 2
     return 0
 
@@ -57,6 +57,7 @@ def launch(args: argparse.Namespace) -> None:
     import gradio as gr
 
     from nopo.demo import look
+    from nopo.demo.examples import FOLDER
     from nopo.demo.page import build
     from nopo.demo.ready import get_ready
     from nopo.pipeline import Pipeline
@@ -74,6 +75,8 @@ def launch(args: argparse.Namespace) -> None:
             mcp_server=args.mcp or None,
             theme=look.theme(),
             css=look.CSS,
+            js=look.SPEAK,
+            allowed_paths=[str(FOLDER)],  # the page may be started from anywhere
             run_history=False,
             enable_monitoring=False,
             footer_links=["api", "settings"],
@@ -96,7 +99,10 @@ def credentials(entries: Sequence[str]) -> list[tuple[str, str]] | None:
     lines: list[str] = []
     for entry in entries:
         path = Path(entry)
-        lines += path.read_text("utf-8").splitlines() if path.is_file() else [entry]
+        try:
+            lines += path.read_text("utf-8-sig").splitlines() if path.is_file() else [entry]
+        except (OSError, UnicodeError) as error:
+            raise NopoError(f"{path.name}, which --auth names, cannot be read; save it as UTF-8 text.") from error
     pairs = []
     for line in filter(None, map(str.strip, lines)):
         name, colon, password = line.partition(":")

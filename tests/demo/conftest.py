@@ -1,4 +1,4 @@
-"""A page of its own process, as users start it: one for all the tests that need one."""
+"""A page of its own process, as users start it, from another folder: one for all the tests that need one."""
 
 import socket
 import subprocess
@@ -14,12 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def url(model: str) -> Iterator[str]:
+def url(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "app.py", "--port", str(port), "--model", model], cwd=ROOT)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    server = subprocess.Popen([sys.executable, ROOT / "app.py", "--port", str(port), "--model", model], cwd=elsewhere)
     address = f"http://127.0.0.1:{port}/"
     try:
         for _ in range(180):

@@ -11,6 +11,13 @@ from PIL import Image
 TIMEOUT_MS = 120_000  # the machine may be busy
 KICK = Path(__file__).resolve().parents[2] / "examples" / "motions" / "front_kick.bvh"
 
+LISTEN = """() => {
+  window.heard = [];
+  const said = document.querySelector("#said");
+  new MutationObserver(() => window.heard.push(said.textContent)).observe(said, { childList: true });
+}"""
+"""Keeps what a screen reader would say."""
+
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
@@ -103,10 +110,13 @@ def test_from_a_photo_to_every_result(
     ready(page, "make")
     page.wait_for_selector("#mattes img")
     small_videos(page)
+    page.evaluate(LISTEN)
     page.click("#make")
     assert plays(page, "turntable")
     ready(page, "again")
     assert page.locator("#making .done span").count() == 3
+    heard = page.evaluate("window.heard")
+    assert "Making the avatar" in heard and heard[-1] == "Done" and len(heard) <= 5, "each stage once, and no seconds"
 
     if narrow:
         page.click("#motions button:has-text('wave')")
@@ -182,6 +192,7 @@ def test_a_bad_photo_is_explained_and_work_can_be_stopped(
     page.wait_for_selector("#status strong")
     assert "Photo 1 is not an image" in page.inner_text("#status")
     assert page.evaluate("document.querySelector('#make').disabled")
+    assert "Photo 1 is not an image" in page.inner_text("#said")
     shoot(page, "1280-error")
     page.click("#photos button[aria-label='Clear']")
     page.set_input_files("#photos input[type=file]", str(cutout_photo))
@@ -190,7 +201,27 @@ def test_a_bad_photo_is_explained_and_work_can_be_stopped(
     page.click("#stop-making")
     page.wait_for_selector("#making .said:has-text('Stopped.')")
     ready(page, "make")
+    assert "Stopped." in page.inner_text("#said")
     assert page.query_selector("#turntable video") is None
     page.click("#motions button >> nth=0")
     page.wait_for_selector("#moving .failed:has-text('Make an avatar first.')")
     page.context.close()
+
+
+def test_stop_can_be_pressed_before_the_work_has_its_turn(browser, url: str, cutout_photo: Path) -> None:
+    pages = [opened(browser, url, 1280, "light")[0] for _ in range(2)]
+    for page in pages:
+        page.set_input_files("#photos input[type=file]", str(cutout_photo))
+        ready(page, "make")
+    first, second = pages
+    first.click("#make")
+    first.wait_for_selector("#making .progress b:has-text('Making the avatar')")
+    second.click("#make")
+    second.wait_for_selector("#making b:has-text('Waiting for its turn')")
+    second.click("#stop-making")
+    second.wait_for_selector("#making .said:has-text('Stopped.')")
+    ready(second, "make")
+    assert second.query_selector("#turntable video") is None
+    first.wait_for_selector("#turntable video")
+    for page in pages:
+        page.context.close()

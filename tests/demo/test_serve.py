@@ -46,6 +46,16 @@ def test_everything_is_loaded_and_compiled_before_the_page_opens(opened: list[An
     assert options["run_history"] is False and options["enable_monitoring"] is False
 
 
+def test_ctrl_c_while_it_gets_ready_is_no_traceback(
+    opened: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ready, "get_ready", interrupted)
+    assert refusal(capsys) == "nopo: Stopped."
+
+
 def test_the_model_may_be_named_by_the_environment(opened: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOPO_MODEL", "nopo-avatar/huge100k-1view")
     serve.serve([])
@@ -57,6 +67,11 @@ def test_passwords_may_be_given_one_by_one_or_in_a_file(opened: list[Any], tmp_p
     listed.write_text("amy:se:cret\n\nbob:1234\n")
     serve.serve(["--auth", "eve:5", "--auth", str(listed)])
     assert opened[2]["auth"] == [("eve", "5"), ("amy", "se:cret"), ("bob", "1234")]
+    listed.write_text("anna:1\n", "utf-8-sig")  # as Windows' Notepad may
+    assert serve.credentials([str(listed)]) == [("anna", "1")]
+    listed.write_text("anna:1\n", "utf-16")
+    with pytest.raises(NopoError, match="^visitors.txt, which --auth names, cannot be read; save it as UTF-8 text.$"):
+        serve.credentials([str(listed)])
     listed.write_text("\n")
     with pytest.raises(NopoError, match="is empty"):
         serve.credentials([str(listed)])
