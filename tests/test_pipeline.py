@@ -34,7 +34,8 @@ def test_paths_pictures_and_arrays_give_the_same_avatar(pipeline: Pipeline, cuto
     assert torch.allclose(avatars[0].bone_weights.sum(1), torch.ones(len(avatars[0].gaussians)), atol=1e-4)
 
 
-def test_more_photos_make_more_gaussians_and_progress_is_told(pipeline: Pipeline, cutout_photo: Path) -> None:
+def test_more_photos_make_more_gaussians_and_progress_is_told(cutout_photo: Path) -> None:
+    pipeline = Pipeline.load("open", device="cpu")  # what random weights say of a photo is too faint to be kept
     told = []
     avatar = pipeline.reconstruct([cutout_photo] * 2, progress=lambda *event: told.append(event))
     assert len(avatar.gaussians) > len(pipeline.reconstruct([cutout_photo]).gaussians)
