@@ -256,7 +256,7 @@ class Handlers:
         visit = self._visit(request)
         ready = not visit.waiting and any(shot.mask is not None for shot in visit.shots)
         made = visit.has_avatar
-        return [
+        states = [
             gr.update(interactive=ready),
             *[gr.update(interactive=made)] * 4,
             *[gr.update(visible=False)] * 3,
@@ -264,6 +264,12 @@ class Handlers:
             gr.update(visible=made and visit.moved),
             gr.skip() if visit.moved else gr.update(value=None),
         ]
+        return [gr.skip()] * len(states) if visit.busy else states  # while something is made, it stays as it is
+
+    def ended(self, request: gr.Request) -> list[dict[str, Any]]:
+        """Work came to its end, good or bad; outputs as of `states`."""
+        self._visit(request).busy = False
+        return self.states(request)
 
     def begin(self, request: gr.Request) -> str:
         """A button was pressed: forget earlier wishes to stop. What to show until the work gets its turn."""

@@ -30,6 +30,7 @@ class Visit:
         shots: the photos and their cut-outs.
         opened: which of them is being put right.
         waiting: whether photos came that nobody has looked at yet.
+        busy: whether something is made, or waits for its turn to be.
         avatar: file of the avatar that was made last.
         model: the model that was chosen last; empty for the page's own.
         motion: name of a built-in motion, or path of the visitor's own, that was chosen last.
@@ -42,6 +43,7 @@ class Visit:
     shots: list[Shot] = field(default_factory=list)
     opened: int | None = None
     waiting: bool = False
+    busy: bool = False
     avatar: Path | None = None
     model: str = ""
     motion: str = ""
@@ -68,7 +70,8 @@ class Visit:
                     os.utime(path)
 
     def start(self) -> None:
-        """Forget earlier wishes to stop."""
+        """Work begins, or waits for its turn: forget earlier wishes to stop."""
+        self.busy = True
         self._stopped.clear()
 
     def stop(self) -> None:

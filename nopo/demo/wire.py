@@ -39,7 +39,7 @@ def wire(parts: Parts, handlers: Handlers) -> None:
         busy = event(begin, None, [outputs[0], *presses, *stops], **QUIETLY)
         done = busy.then(function, inputs, outputs, **WORKING)
         for end in (done.success, done.failure):  # "then" is skipped after a failure (Gradio 6.31)
-            end(handlers.states, None, states, **QUIETLY)
+            end(handlers.ended, None, states, **QUIETLY)
 
     look = [parts.size, parts.fps, parts.turn_seconds, parts.background, parts.framing, parts.elevation]
     turned = [parts.making, parts.turntable, parts.save_turntable, parts.stage]

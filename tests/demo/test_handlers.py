@@ -259,6 +259,15 @@ def test_no_avatar_is_made_of_the_photos_before_while_new_ones_wait(handlers: Ha
     assert handlers.states(amy)[0]["interactive"] is True
 
 
+def test_a_photo_that_comes_while_something_is_made_changes_no_button(handlers: Handlers, cutout_photo: Path) -> None:
+    amy = request("busy")
+    give(handlers, amy, cutout_photo)
+    handlers.begin(amy)
+    give(handlers, amy, cutout_photo, cutout_photo)
+    assert all(state == gr.skip() for state in handlers.states(amy)), "only Stop can be pressed, as before"
+    assert handlers.ended(amy)[0]["interactive"] is True
+
+
 @pytest.mark.parametrize("meanwhile", ["another", "close"])
 def test_a_mended_cutout_lands_on_its_own_photo_whatever_is_pressed_meanwhile(
     handlers: Handlers, cutout_photo: Path, crowd_photo: Path, monkeypatch: pytest.MonkeyPatch, meanwhile: str

@@ -225,3 +225,21 @@ def test_stop_can_be_pressed_before_the_work_has_its_turn(browser, url: str, cut
     first.wait_for_selector("#turntable video")
     for page in pages:
         page.context.close()
+
+
+def test_nothing_is_made_of_the_photos_before_while_new_ones_wait(browser, url: str, cutout_photo: Path) -> None:
+    page, _ = opened(browser, url, 1280, "light")
+    page.set_input_files("#photos input[type=file]", str(cutout_photo))
+    ready(page, "make")
+    held = []
+    page.route("**/queue/join*", lambda route: held.append(route))  # others are before us
+    page.click("#examples button >> nth=2")
+    page.wait_for_function("document.querySelector('#make').disabled")
+    while not held:
+        page.wait_for_timeout(100)
+    assert page.evaluate("document.querySelector('#make').disabled")
+    held[0].continue_()
+    page.unroute("**/queue/join*")
+    page.wait_for_function("document.querySelectorAll('#mattes img').length > 1")
+    ready(page, "make")
+    page.context.close()
