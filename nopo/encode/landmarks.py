@@ -7,6 +7,8 @@ from a hundredth of the photos that a convolutional network needs for them (docs
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,9 @@ HEIGHTS = 32
 
 SIZE = 3 * COUNT + 2 * HEIGHTS + 6
 """Numbers that are known of a photo."""
+
+_PLACE, _WIDTH, _SPREAD = 3, 3, 30
+"""What places, widths and spreads are multiplied with, to be about 1 in size."""
 
 
 def spread_landmarks(points: Tensor, count: int = COUNT) -> Tensor:
@@ -59,17 +64,62 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
         and, in squared heights, the sum of its columns' distances from the middle; the direction; where in the frame
         the outline begins and ends, its height, and whether the frame cuts it off below.
     """
+    outline = _outline(masks, landmarks.dtype)
+    right, low, seen = _where_seen(means, opacities, outline, landmarks)
+
+    bins = (torch.arange(HEIGHTS, device=masks.device) + 0.5) / HEIGHTS  # of the outline's height
+    at = (outline.top[:, None] + bins * outline.tall).long().clamp_max(masks.shape[1] - 1)  # [N, HEIGHTS]
+    widths = (outline.inside.sum(2) / outline.tall).gather(1, at)
+    away = (outline.column - outline.middle).abs()[:, None]
+    spread = ((outline.inside * away).sum(2) / outline.tall.square()).gather(1, at)
+    frame = torch.stack([outline.top, outline.bottom, outline.bottom - outline.top], 1) / masks.shape[1]
+    cut = (outline.bottom >= masks.shape[1]).to(landmarks)[:, None]
+    return torch.cat(
+        [right, low, seen, _WIDTH * widths, _SPREAD * spread, facing.to(landmarks), frame, cut], 1
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class _Outline:
+    """Where N people are in their photos, in pixels; `tall` [N, 1] is their height.
+
+    Attributes:
+        inside: [N, H, W] bool.
+        top: [N] first row, and `bottom` [N] the one behind the last.
+        middle: [N, 1] mean column.
+        column: [W] the columns' numbers, and `row` [H] the rows'.
+    """
+
+    inside: Tensor
+    top: Tensor
+    bottom: Tensor
+    tall: Tensor
+    middle: Tensor
+    column: Tensor
+    row: Tensor
+
+
+def _outline(masks: Tensor, dtype: torch.dtype) -> _Outline:
     height, width = masks.shape[1:]
     inside = masks > FOREGROUND
-    row, column = (torch.arange(count, device=masks.device, dtype=landmarks.dtype) for count in (height, width))
+    row, column = (torch.arange(count, device=masks.device, dtype=dtype) for count in (height, width))
     occupied = inside.any(2)  # [N, H]
     top = torch.where(occupied, row, height - 1.0).amin(1)
     bottom = torch.where(occupied, row + 1, 1.0).amax(1)
     tall = (bottom - top).clamp_min(1)[:, None]
-    middle = (inside.sum(1) * column).sum(1, keepdim=True) / inside.sum((1, 2)).clamp_min(1)[:, None]  # [N, 1]
-    across = (column - middle) / tall  # [N, W]
-    down = (row - top[:, None]) / tall - 0.5  # [N, H]
+    middle = (inside.sum(1) * column).sum(1, keepdim=True) / inside.sum((1, 2)).clamp_min(1)[:, None]
+    return _Outline(inside, top, bottom, tall, middle, column, row)
 
+
+def _where_seen(
+    means: Tensor, opacities: Tensor, outline: _Outline, landmarks: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """For each landmark how far right and how far down the pixels are that show it, and how well seen, [N, COUNT] each.
+
+    What is hardly seen is drawn to 0.
+    """
+    across = (outline.column - outline.middle) / outline.tall  # [N, W]
+    down = (outline.row - outline.top[:, None]) / outline.tall - 0.5  # [N, H]
     sparse = (slice(None), slice(None, None, STRIDE), slice(None, None, STRIDE))
     places, counts = (x[sparse].to(landmarks).flatten(1, 2) for x in (means, opacities[..., None]))  # [N, P, 3 and 1]
     distance = places.square().sum(-1, keepdim=True) + landmarks.square().sum(-1) - 2 * places @ landmarks.T
@@ -81,12 +131,5 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
     ], 1)  # fmt: skip
     right, low, total = (where @ kernel).unbind(1)  # [N, COUNT] each
     seen = total / (total + STRIDE**-2)  # half, if it were one pixel of all
-    share = 3 * seen / (total + 1e-3)
-
-    bins = (torch.arange(HEIGHTS, device=masks.device) + 0.5) / HEIGHTS  # of the outline's height
-    at = (top[:, None] + bins * tall).long().clamp_max(height - 1)  # [N, HEIGHTS]
-    widths = (inside.sum(2) / tall).gather(1, at)
-    spread = ((inside * (column - middle).abs()[:, None]).sum(2) / tall.square()).gather(1, at)
-    frame = torch.stack([top, bottom, bottom - top], 1) / height
-    cut = (bottom >= height).to(landmarks)[:, None]
-    return torch.cat([right * share, low * share, seen, 3 * widths, 30 * spread, facing.to(landmarks), frame, cut], 1)
+    share = _PLACE * seen / (total + 1e-3)
+    return right * share, low * share, seen
