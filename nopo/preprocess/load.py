@@ -94,8 +94,9 @@ def _open(path: Path, name: str) -> Image.Image:
             raise PhotoError(f"There is no photo {name}; check the path.")
         if _is_heic(path):
             _register_heic(name)
-        with warnings.catch_warnings():  # our own limit, in `_check_size`, is the stricter one
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is the stricter one
+            warnings.simplefilter("ignore", UserWarning)  # of damaged EXIF
             image = Image.open(path)
             if image.width * image.height <= MAX_MEGAPIXELS * 1_000_000:
                 image.draft(image.mode, (MAX_SIDE_PX, MAX_SIDE_PX))  # large JPEGs decode at a half or a quarter
@@ -149,7 +150,9 @@ def _from_array(array: np.ndarray, name: str) -> Image.Image:
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
-        turn = _TURNED.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            turn = _TURNED.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DAMAGED as error:
         LOGGER.info("orientation ignored: %s", error)
         return image
