@@ -1,5 +1,6 @@
 """A page of its own process, as users start it, from another folder: one for all the tests that need one."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -19,8 +20,12 @@ def url(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    elsewhere = tmp_path_factory.mktemp("elsewhere")
-    server = subprocess.Popen([sys.executable, ROOT / "app.py", "--port", str(port), "--model", model], cwd=elsewhere)
+    elsewhere, kept = tmp_path_factory.mktemp("elsewhere"), tmp_path_factory.mktemp("kept")
+    server = subprocess.Popen(
+        [sys.executable, ROOT / "app.py", "--port", str(port), "--model", model],
+        cwd=elsewhere,
+        env={**os.environ, "TMPDIR": str(kept)},
+    )
     address = f"http://127.0.0.1:{port}/"
     try:
         for _ in range(180):
@@ -34,3 +39,4 @@ def url(model: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     finally:
         server.terminate()
         server.wait(20)
+    assert not list(kept.glob("nopo-visit-*")), "a server that is told to end leaves no visitor's files"
