@@ -17,6 +17,7 @@ from nopo.export.moving import moving_writer
 from nopo.export.sheet import contact_sheet
 from nopo.files import partial_file
 from nopo.framing import Framing, checked_size
+from nopo.motion import MAX_FPS
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent
 from nopo.show import MAX_FRAMES, WHITE, Size
@@ -24,8 +25,6 @@ from nopo.stopwatch import Stopwatch
 
 SIDES = {"front": 0.0, "left": 90.0, "back": 180.0, "right": 270.0}
 """Azimuths in degrees of the pictures in views.png."""
-
-MAX_FPS = 1000
 
 
 @dataclass(frozen=True)

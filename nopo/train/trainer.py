@@ -6,7 +6,6 @@ import logging
 import math
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,8 @@ from nopo.encode.checkpoint import load_network, read_metadata, save_network
 from nopo.encode.config import ModelConfig
 from nopo.encode.network import Network
 from nopo.errors import TrainingError
-from nopo.synthetic.dataset import ARM_PARTS, Batch
-from nopo.train.groups import Group, share_out
-from nopo.train.losses import losses
+from nopo.synthetic.dataset import Batch
+from nopo.train.gradients import gradients_of
 from nopo.train.memory import Memory
 from nopo.train.optimizers import optimizers_of
 from nopo.train.people import dice, people_ahead, photos_of
@@ -261,7 +259,10 @@ def _step(
     run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str, learners: int = 1
 ) -> dict[str, float]:
     """One optimiser step; returns the loss terms and the canonical error in centimetres."""
-    gradients, figures, landmarks = _gradients(run, batch, template, recipe, device, precision, learners)
+    told = _told(batch, recipe, run.seen)
+    gradients, figures, landmarks = gradients_of(
+        run.network, batch, told, template, recipe.loss, device, precision, learners
+    )  # fmt: skip
     for parameter, gradient in zip(run.network.parameters(), gradients, strict=True):
         parameter.grad = torch.empty_like(parameter)  # laid out in memory like the weights: the optimiser pairs them so
         parameter.grad.copy_(gradient)
@@ -269,45 +270,6 @@ def _step(
     read = run.memory.add_gradients(recipe.loss, recipe.remembered, dice(recipe, run.seen))
     _update(run, recipe)
     return read | figures
-
-
-def _gradients(
-    run: Run, batch: Batch, template: Template, recipe: Recipe, device: str, precision: str, learners: int
-) -> tuple[list[Tensor], dict[str, float], Tensor]:
-    """Means over the people: gradients of all parameters, and figures to report; and landmarks [B, V, SIZE].
-
-    On a CPU, several learners with a thread each are faster than one with several threads: each takes its share of the
-    people, and the gradients are averaged in a fixed order, so that a run is the same every time.
-    """
-    network, people = run.network, len(batch.people)
-    told = _told(batch, recipe, run.seen)
-    shares = share_out(batch, network.config, learners)
-    parameters = list(network.parameters())
-
-    def learn(share: list[Group]) -> tuple[list[Tensor], dict[str, float], dict[int, Tensor]]:
-        """Sums over the share's people of gradients and figures, and everybody's landmarks."""
-        totals: list[Tensor] = []
-        figures: dict[str, float] = {}
-        found: dict[int, Tensor] = {}
-        for group in share:
-            seen, known, count = group.look_at(batch), told[group.people], len(group.people)
-            total, measured, landmarks = _total(network, seen, template, known, recipe, device, precision)
-            found.update(zip(group.people, landmarks, strict=True))
-            totals.append(count * total)
-            figures = {name: figures.get(name, 0.0) + count * value for name, value in measured.items()}
-        # One pass for all groups: each pass of its own would write and add all gradients once more.
-        grads = torch.autograd.grad(torch.stack(totals).sum(), parameters, materialize_grads=True)
-        return list(grads), figures, found
-
-    if len(shares) == 1:
-        results = [learn(shares[0])]
-    else:
-        with ThreadPoolExecutor(len(shares), "nopo-learner") as pool:
-            results = list(pool.map(learn, shares))
-    gradients = [sum(parts[1:], parts[0]) / people for parts in zip(*(grads for grads, _, _ in results), strict=True)]
-    figures = {name: sum(part[name] for _, part, _ in results) / people for name in results[0][1]}
-    everybody = {one: landmarks for _, _, found in results for one, landmarks in found.items()}
-    return gradients, figures, torch.stack([everybody[one] for one in range(people)])
 
 
 def _update(run: Run, recipe: Recipe) -> None:
@@ -321,28 +283,6 @@ def _update(run: Run, recipe: Recipe) -> None:
     decay = min(recipe.ema, (run.step + 1) / (run.step + 10))
     with torch.no_grad():
         torch._foreach_lerp_(list(run.ema.values()), list(run.network.state_dict().values()), 1 - decay)
-
-
-def _total(
-    network: Network, batch: Batch, template: Template, told: Tensor, recipe: Recipe, device: str, precision: str
-) -> tuple[Tensor, dict[str, float], Tensor]:
-    """What is to be minimised, the mean over some people, the figures to report, and their landmarks [B, V, SIZE]."""
-    with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
-        prediction = network.forward_batch(batch.images, batch.masks, template, render=False, told_facing=told)
-    terms = losses(prediction, batch, recipe.loss)
-    total = torch.stack(list(terms.values())).sum()
-    with torch.no_grad():
-        valid = batch.valid.flatten(1)
-        error = (prediction.image.means - batch.canonical.permute(0, 1, 3, 4, 2).flatten(1, 3)).norm(dim=-1)[valid]
-        arms = torch.isin(batch.parts[batch.valid], batch.parts.new_tensor(ARM_PARTS))
-        of_arms = error[arms].sum() / arms.sum().clamp_min(1)
-        figures = {
-            "loss": float(total.detach()), "canonical_cm": 100 * float(error.mean()), "arms_cm": 100 * float(of_arms)
-        }  # fmt: skip
-        if prediction.facing is not None:
-            figures["facing_error"] = float((prediction.facing - batch.facing).square().sum(-1).mean())
-    assert prediction.landmarks is not None
-    return total, figures | {name: float(term.detach()) for name, term in terms.items()}, prediction.landmarks
 
 
 def _told(batch: Batch, recipe: Recipe, seen: int) -> Tensor:
