@@ -25,6 +25,7 @@ from nopo.synthetic.person import Person, sample_person
 from nopo.synthetic.poses import BENT, sample_pose
 from nopo.synthetic.rasterize import Fragments
 from nopo.synthetic.shoot import Exposure, cameras_of, develop, expose, pose_person
+from nopo.synthetic.things import sample_thing
 from nopo.synthetic.uv import uv_atlas, uv_colors, uv_positions, uv_visible
 
 NUM_PARTS = 24
@@ -62,7 +63,7 @@ class Batch:
 
     Attributes:
         images: [B, V, 3, H, W] sRGB in [0, 1], composited on white with the noisy matte (or whole photos).
-        masks: [B, V, H, W] the noisy matte; `clean_masks` the true one.
+        masks: [B, V, H, W] the noisy matte; `clean_masks` the person's true one.
         canonical: [B, V, 3, H, W] metres, zero where not valid.
         valid: [B, V, H, W] bool, pixels that show the person and that the matte kept.
         depth: [B, V, H, W] metres along the camera's axis, zero where not valid.
@@ -159,6 +160,7 @@ def make_batch(
     truncated: bool | None = None,
     same_pose: float = 0.5,
     bent: float = 0.0,
+    things: float = 0.0,
     light: Light | None = None,
     uv_size: int = 128,
     uv_truth: bool = True,
@@ -179,6 +181,8 @@ def make_batch(
         truncated: whether photos cut parts of the person off; some do by default.
         same_pose: share of people who keep one pose in all their photos.
         bent: share of poses that are chosen from `poses.BENT`, besides those that come by themselves.
+        things: share of photos in which something that is not the person is before them (see `things`), and of
+            people on whom something hangs.
         light: of all photos, taken by a camera without noise or colour cast; by default each photo has its own.
         uv_size: S.
         uv_truth: texels' colours and visibility too, which no loss asks for and which take a sixth of the time.
@@ -186,13 +190,13 @@ def make_batch(
     """
     figure = load_figure()
     wishes = _Wishes(
-        views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, bent, light, uv_size,
-        uv_truth, supersample,
+        views, size, torch.device(device), frontal, difficulty, photo, truncated, same_pose, bent, things, light,
+        uv_size, uv_truth, supersample,
     )  # fmt: skip
     shots = []
     for _ in range(batch):  # person by person: on a CPU what one person needs fits into the cache
         dice = Dice.of(generator)
-        person = sample_person(figure, dice, held_out=held_out)
+        person = sample_person(figure, dice, held_out=held_out, hung=things)
         shots.append(_photograph(person, dice, wishes))
     tensors = {name: torch.stack([shot.tensors[name] for shot in shots]) for name in shots[0].tensors}
     uv = uv_atlas(uv_size, device)
@@ -219,6 +223,7 @@ class _Wishes:
     truncated: bool | None
     same_pose: float
     bent: float
+    things: float
     light: Light | None
     uv_size: int
     uv_truth: bool
@@ -249,27 +254,32 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     exposure = expose(subject, posed, K, viewmat, size, wishes.supersample, lights, swatches)
     premultiplied, coverage = develop(exposure)
     window = torch.stack([framing.shown() for framing in framings]).to(device)  # [V, H, W]
-    masks, images = [], []
+    masks, images, bare = [], [], []
     for v, camera in enumerate(cameras):
+        thing = sample_thing(dice, coverage[v]) if wishes.things and dice.chance(wishes.things) else None
+        before = coverage[v] if thing is None else torch.maximum(coverage[v], thing.cover)
         faulty = dice.chance(wishes.difficulty)
-        matte = (spoil_matte(coverage[v], dice) if faulty else coverage[v]) * window[v]
+        matte = (spoil_matte(before, dice) if faulty else before) * window[v]
         if wishes.photo:
             behind = room(dice, camera, float(posed.points[v, :, 1].min())).to(device)
         else:
             behind = sample_background(dice, size, device)
         full = (premultiplied[v] + (1 - coverage[v]) * behind).clamp(0, 1)
+        if thing is not None:
+            full = torch.lerp(full, thing.colour, thing.cover)
+        bare.append(window[v] if thing is None else window[v] * (1 - thing.cover))
         full = expose_film(full, dice) if faulty and wishes.light is None else full
         masks.append(matte)
         images.append(full if wishes.photo else full * matte + 1 - matte)
-    mask = torch.stack(masks)
+    mask, shown = torch.stack(masks), torch.stack(bare)
     tensors = {
         "images": torch.stack(images),
         "masks": mask,
-        "clean_masks": coverage * window,
+        "clean_masks": coverage * shown,
         "rest_joints": subject.rest_joints,
         "traits": subject.traits,
         "facing": facing_of(torch.stack([p.rotations[0] for p in poses]).to(device), viewmat),
-        **_truth(subject, exposure, mask, window),
+        **_truth(subject, exposure, mask, shown),
         "uv_positions": uv_positions(subject, wishes.uv_size),
     }
     if wishes.uv_truth:
@@ -330,11 +340,11 @@ def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Fr
     return sample_framing(dice, points, wishes.size, yaw, truncated)
 
 
-def _truth(person: Person, exposure: Exposure, mask: Tensor, window: Tensor) -> dict[str, Tensor]:
-    """Truth at one sample of every pixel; see Batch."""
+def _truth(person: Person, exposure: Exposure, mask: Tensor, shown: Tensor) -> dict[str, Tensor]:
+    """Truth at one sample of every pixel of which the photo shows at least half; see Batch."""
     samples, mesh = exposure.samples, load_mesh(mask.device)
     pixel = samples.pixel[: len(samples.covered)]
-    keep = (samples.covered > 0.5) & (mask.flatten()[pixel] > 0.25) & (window.flatten()[pixel] > 0)
+    keep = (samples.covered > 0.5) & (mask.flatten()[pixel] > 0.25) & (shown.flatten()[pixel] > 0.5)
     index = keep.nonzero()[:, 0]
     whole = samples.fragments
     part = Fragments(pixel[index], whole.face[index], whole.bary[index], whole.depth[index], samples.shape)

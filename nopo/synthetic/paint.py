@@ -260,6 +260,35 @@ def _top(canvas: _Canvas, outfit: Outfit) -> None:
         canvas.wear(torch.minimum(torch.minimum(line, y + 0.05), -arm), outfit.bag, hem=0.25)
     if outfit.gloves:
         canvas.over(canvas.soft(x.abs() - 0.66), outfit.trim)
+    if outfit.hung:
+        _hang(canvas, outfit)
+
+
+def _hang(canvas: _Canvas, outfit: Outfit) -> None:
+    """A tie, a lanyard, a necklace or braces."""
+    x, y, z = canvas.place.unbind(-1)
+    side, low, front = x.abs(), outfit.hung_low, z - 0.02
+    if outfit.hung == "tie":
+        width = 0.014 + 0.06 * (0.42 - y).clamp(0, 0.4)
+        tip = y - low - side
+        band = torch.minimum(torch.minimum(width - side, tip), torch.minimum(0.44 - y, front))
+        canvas.wear(band, outfit.bag, hem=0.3)
+        return
+    if outfit.hung == "braces":
+        straps = torch.minimum(0.014 - (side - 0.09).abs(), torch.minimum(y - low, 0.5 - y))
+        canvas.wear(straps, outfit.bag, hem=0.25)
+        return
+    thin = 0.008 if outfit.hung == "lanyard" else 0.004
+    rise = ((y - low) / (0.45 - low)).clamp(0, 1)
+    curve = 0.075 * (rise if outfit.hung == "lanyard" else rise.sqrt())
+    cord = torch.minimum(torch.minimum(thin - (side - curve).abs(), y - low), torch.minimum(0.46 - y, front))
+    canvas.over(canvas.soft(cord), outfit.trim)
+    if outfit.hung == "lanyard":
+        card = torch.minimum(0.032 - side, 0.045 - (y - low + 0.045).abs())
+        canvas.wear(torch.minimum(card, front), outfit.bag, hem=0.3)
+    else:
+        pendant = 0.01 - (x * x + (y - low) ** 2).sqrt()
+        canvas.over(canvas.soft(torch.minimum(pendant, front)), _METAL)
 
 
 def _lapels(canvas: _Canvas, outfit: Outfit, worn: Tensor) -> None:

@@ -14,7 +14,7 @@ from nopo.synthetic.dice import Dice
 from nopo.synthetic.figure import GRIDS, Figure, grid_faces, load_figure, load_mesh, strongest_bones
 from nopo.synthetic.pieces import make_pieces
 from nopo.synthetic.tailor import dress
-from nopo.synthetic.wardrobe import Look, Outfit, sample_look, sample_outfit
+from nopo.synthetic.wardrobe import Look, Outfit, sample_look, sample_outfit, with_something_hung
 
 HELD_OUT_EVERY = 8
 
@@ -78,13 +78,14 @@ def bank_rows(count: int, held_out: bool) -> list[int]:
     return [row for row in range(count) if (row % HELD_OUT_EVERY == HELD_OUT_EVERY - 1) == held_out]
 
 
-def sample_person(figure: Figure, dice: Dice, *, held_out: bool = False) -> Person:
+def sample_person(figure: Figure, dice: Dice, *, held_out: bool = False, hung: float = 0.0) -> Person:
     """Somebody new.
 
     Args:
         figure: the mesh.
         dice: source of all choices.
         held_out: take the body from the eighth of the bank that training never sees.
+        hung: share of people on whom something hangs: a tie, a lanyard, a necklace, braces.
     """
     body = figure.body
     rows = bank_rows(len(body.shapes), held_out)
@@ -94,11 +95,15 @@ def sample_person(figure: Figure, dice: Dice, *, held_out: bool = False) -> Pers
     phenotype = dict(zip(body.phenotype_names, body.phenotypes[one].tolist(), strict=True))
     blended = body.phenotypes[one] * (1 - share) + body.phenotypes[two] * share
     jitter = torch.randn(body.num_shapes, generator=dice.generator()) * 0.12
+    look = sample_look(dice, phenotype["gender"], phenotype["age_years"])
+    outfit = sample_outfit(dice, phenotype["gender"])
+    if hung and dice.chance(hung):
+        outfit = with_something_hung(outfit, dice)
     return make_person(
         figure,
         shape + jitter,
-        sample_look(dice, phenotype["gender"], phenotype["age_years"]),
-        sample_outfit(dice, phenotype["gender"]),
+        look,
+        outfit,
         blended[[body.phenotype_names.index(name) for name in TRAITS]],
     )
 

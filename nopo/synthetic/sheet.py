@@ -9,6 +9,7 @@ from torch import Tensor
 
 from nopo.files import partial_file
 from nopo.synthetic.dataset import Batch, make_batch
+from nopo.synthetic.things import SHARE
 
 
 def write_sheet(path: str | Path, seed: int = 7, count: int = 24, size: int = 256) -> None:
@@ -19,7 +20,7 @@ def write_sheet(path: str | Path, seed: int = 7, count: int = 24, size: int = 25
     """
     from PIL import Image
 
-    batch = make_batch(torch.Generator().manual_seed(seed), count, 1, size, frontal=0.5)
+    batch = make_batch(torch.Generator().manual_seed(seed), count, 1, size, frontal=0.5, things=SHARE)
     pairs = torch.cat([batch.images[:, 0], canonical_colours(batch)[:, 0]], -1)  # [B, 3, H, 2W]
     columns = min(count, 6)
     rows = -(-count // columns)

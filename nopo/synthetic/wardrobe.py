@@ -6,7 +6,7 @@ at y = -0.15, knee -0.49, ankle -0.91, neck 0.46, chin 0.49, eyes 0.60, crown 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nopo.synthetic.dice import Dice
 from nopo.synthetic.fabrics import RGB, Fabric, hsv, sample_colour, sample_fabric
@@ -22,6 +22,10 @@ _HAIR: tuple[RGB, ...] = (
     (0.05, 0.045, 0.04), (0.10, 0.07, 0.05), (0.20, 0.13, 0.08), (0.33, 0.21, 0.12),
     (0.50, 0.35, 0.20), (0.75, 0.60, 0.38), (0.45, 0.20, 0.09), (0.55, 0.54, 0.52), (0.82, 0.81, 0.78),
 )  # fmt: skip
+
+
+HUNG = ("tie", "lanyard", "necklace", "braces")
+"""What may hang before a chest; evaluation's people wear none of it."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,8 @@ class Outfit:
     print_colour: RGB
     gloves: bool
     folds_waves: tuple[float, ...]
+    hung: str = ""  # one of HUNG, before the chest
+    hung_low: float = 0.1  # y where it ends
 
     @property
     def bag_side(self) -> float:
@@ -265,3 +271,10 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
         gloves=layered and dice.chance(0.06),
         folds_waves=tuple(dice.vector(12)),
     )
+
+
+def with_something_hung(outfit: Outfit, dice: Dice) -> Outfit:
+    """The same clothes, and one of HUNG over them, in the colour of their trim or, a tie, of the bag's fabric."""
+    kind = dice.choose(HUNG, (3, 4, 2, 1))
+    low = {"tie": dice.uniform(-0.02, 0.1), "lanyard": dice.uniform(-0.02, 0.2), "necklace": dice.uniform(0.22, 0.37)}
+    return replace(outfit, hung=kind, hung_low=low.get(kind, 0.06), trim=sample_colour(dice))

@@ -30,8 +30,8 @@ def next_batch(recipe: Recipe, seen: int, uv_size: int, device: str) -> Batch:
     taken = stage.taken if views == 1 else views
     people = max(1, round(recipe.photos / taken / 2))
     batch = make_batch(
-        generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3, uv_size=uv_size,
-        uv_truth=False,
+        generator, people, taken, stage.size, device=device, frontal=stage.frontal, same_pose=0.3,
+        things=recipe.things, uv_size=uv_size, uv_truth=False,
     )  # fmt: skip
     return with_mirrored(batch.singles() if views == 1 else batch)
 

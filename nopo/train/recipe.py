@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from nopo.synthetic.things import SHARE
 from nopo.train.losses import LossWeights
 
 
@@ -41,6 +42,7 @@ class Recipe:
         ema: decay of the averaged weights, which are the ones that are shipped.
         told: share of the photos whose true facing direction the network is told; for the rest it goes by its own.
         remembered: people from the memory that the shape head reads in each step besides.
+        things: share of the photos in which something that is not the person is before them, see `make_batch`.
         stages: one photo at a time first.
         loss: what the terms of the loss count.
     """
@@ -55,6 +57,7 @@ class Recipe:
     ema: float = 0.996
     told: float = 0.3
     remembered: int = 128
+    things: float = SHARE
     stages: tuple[Stage, ...] = (
         Stage(20_000, 128, 0.3, views=(1.0,)),
         Stage(290_000, 128, 0.3, views=(0.75, 0.1, 0.1, 0.05)),
