@@ -3,7 +3,8 @@
     python benchmarks/errors_by_part.py --photos 100
 
 "everyday" are poses as photos have them; "arms" are those whose arms are hard to read: crossed, clasped, on the hips,
-behind the back, at a phone, pointing, sitting.
+behind the back, at a phone, pointing, sitting. Last, how much is taken for a part of the body of what is before it and
+was kept by the matte, like a microphone or a lectern.
 """
 
 from __future__ import annotations
@@ -64,6 +65,24 @@ def measure(pipeline: Pipeline, photos: int, bent: float) -> tuple[torch.Tensor,
     return sums, means
 
 
+@torch.inference_mode()
+def taken_for_a_body(pipeline: Pipeline, photos: int) -> tuple[float, float]:
+    """Shares of things' pixels and of people's that become opaque."""
+    generator, opaque = torch.Generator().manual_seed(43), torch.zeros(2, 2)
+    for _ in range(photos):
+        batch = make_batch(
+            generator, 1, 1, SIZE, held_out=True, frontal=0.0, truncated=False, difficulty=0.0, things=1.0, uv_size=32
+        )
+        masks, valid = batch.masks[0, 0], batch.valid[0, 0]
+        thing = (masks > 0.5) & (batch.clean_masks[0, 0] < 0.5)
+        opacities = pipeline.network(batch.images[0], batch.masks[0], pipeline.template).image.opacities
+        for row, pixels in enumerate((thing, valid)):
+            of_these = opacities.view_as(masks)[pixels]
+            opaque[row] += torch.tensor([float((of_these > 0.5).sum()), len(of_these)])
+    things, people = (opaque[:, 0] / opaque[:, 1]).tolist()
+    return things, people
+
+
 def main() -> None:
     """Print a table in Markdown."""
     parser = argparse.ArgumentParser(description="Measure the open model's error part by part.")
@@ -83,6 +102,8 @@ def main() -> None:
                 f"| | {part} | {100 * pixels / total:.1f} % | {error / each:.1f} | {error / total:.2f} "
                 f"| {100 * wrong / each:.1f} % |"
             )
+    things, people = taken_for_a_body(pipeline, args.photos)
+    print(f"\nOpaque: {100 * things:.0f} % of what is before people, {100 * people:.1f} % of people.")
 
 
 if __name__ == "__main__":

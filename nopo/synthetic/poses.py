@@ -7,6 +7,7 @@ lowering it turns about -z, bending the elbow turns about -y, and turning the ar
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -31,6 +32,51 @@ _FINGERS = ("index", "middle", "pinky", "ring")
 Quaternion = tuple[float, float, float, float]
 
 _X, _Y, _Z = (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)
+
+Angle = Callable[[Dice], float]
+"""Draws degrees."""
+
+
+def _about(mean: float, sigma: float) -> Angle:
+    return lambda dice: dice.normal(sigma, mean)
+
+
+def _bent(mean: float, sigma: float) -> Angle:
+    """Never the other way."""
+    return lambda dice: abs(dice.normal(sigma, mean))
+
+
+def _within(low: float, high: float) -> Angle:
+    return lambda dice: dice.uniform(low, high)
+
+
+_ARM: dict[str, Angle] = {
+    "down": _about(74, 5), "forward": _about(2, 6), "inward": _about(10, 12), "elbow": _bent(12, 9)
+}  # fmt: skip
+"""An arm that hangs: lowered from the T-pose, swung forwards, turned inwards about itself, bent."""
+
+_ARMS: dict[str, dict[str, Angle]] = {
+    "walk": {"forward": _about(0, 4), "elbow": _bent(22, 12)},
+    "a_pose": {"down": _within(30, 62), "elbow": _bent(0, 8)},
+    "t_pose": {"down": _about(0, 7), "forward": _about(0, 5), "elbow": _bent(0, 5), "inward": _about(0, 10)},
+    "hips": {"down": _about(50, 5), "forward": _about(-8, 5), "inward": _about(78, 6), "elbow": _about(98, 7)},
+    "crossed": {"down": _about(72, 3), "forward": _about(20, 4), "inward": _about(72, 5), "elbow": _about(105, 6)},
+    "crossed over": {"down": _about(72, 3), "forward": _about(28, 4), "inward": _about(62, 5), "elbow": _about(105, 6)},
+    "wave": {"down": _within(-25, 25), "forward": _within(0, 20), "inward": _about(-80, 12), "elbow": _within(55, 110)},
+    "arms_up": {"down": _within(-75, -15), "forward": _about(0, 10), "inward": _about(-50, 25),
+                "elbow": _within(0, 75)},
+    "hands_front": {"down": _about(70, 5), "forward": _within(5, 35), "inward": _within(25, 65),
+                    "elbow": _within(45, 110)},
+    "pockets": {"down": _about(62, 4), "forward": _about(-20, 5), "inward": _about(34, 8), "elbow": _about(66, 8)},
+    "clasped": {"down": _about(74, 3), "forward": _about(18, 4), "inward": _about(62, 5), "elbow": _about(58, 8)},
+    "behind": {"down": _about(69, 3), "forward": _about(-33, 4), "inward": _about(80, 6), "elbow": _about(63, 7)},
+    "phone": {"down": _about(70, 4), "forward": _about(10, 6), "inward": _about(28, 10), "elbow": _about(108, 12)},
+    "point": {"down": _within(-15, 35), "forward": _within(20, 80), "elbow": _within(0, 25)},
+    "sit": {"down": _about(68, 5), "forward": _within(10, 35), "inward": _about(25, 12), "elbow": _within(35, 75)},
+    "squat": {"forward": _within(10, 75), "elbow": _within(5, 60)},
+    "free": {"down": _about(48, 28), "forward": _about(8, 28), "inward": _about(5, 30), "elbow": _within(0, 120)},
+}  # fmt: skip
+"""What other arms do otherwise, by the kind of pose; of crossed arms one lies over the other."""
 
 
 def _degrees(*triples: tuple[tuple[float, float], ...]) -> list[list[float]]:
@@ -206,51 +252,12 @@ def _arm(draft: _Draft, dice: Dice, left: bool, kind: str, swing: float, stride:
 
     Of two crossed arms one lies `over` the other.
     """
-    down, forward, inward, elbow = dice.normal(5, 74), dice.normal(6, 2), dice.normal(12, 10), abs(dice.normal(9, 12))
+    angles = {name: draw(dice) for name, draw in _ARM.items()}
+    own = _ARMS.get("crossed over" if over and kind == "crossed" else kind, {})
+    angles |= {name: draw(dice) for name, draw in own.items()}
+    down, forward, inward, elbow = (angles[name] for name in _ARM)
     if kind == "walk":
-        forward, elbow = -stride * 0.8 * swing + dice.normal(4), abs(dice.normal(12, 22))
-    elif kind == "a_pose":
-        down, elbow = dice.uniform(30, 62), abs(dice.normal(8))
-    elif kind == "t_pose":
-        down, forward, elbow, inward = dice.normal(7), dice.normal(5), abs(dice.normal(5)), dice.normal(10)
-    elif kind == "hips":
-        down, forward = dice.normal(5, 50), dice.normal(5, -8)
-        inward, elbow = dice.normal(6, 78), dice.normal(7, 98)
-    elif kind == "crossed":
-        down, forward = dice.normal(3, 72), dice.normal(4, 28 if over else 20)
-        inward, elbow = dice.normal(5, 62 if over else 72), dice.normal(6, 105)
-    elif kind == "wave":
-        down, forward = dice.uniform(-25, 25), dice.uniform(0, 20)
-        inward, elbow = dice.normal(12, -80), dice.uniform(55, 110)
-    elif kind == "arms_up":
-        down, forward = dice.uniform(-75, -15), dice.normal(10)
-        inward, elbow = dice.normal(25, -50), dice.uniform(0, 75)
-    elif kind == "hands_front":
-        down, forward = dice.normal(5, 70), dice.uniform(5, 35)
-        inward, elbow = dice.uniform(25, 65), dice.uniform(45, 110)
-    elif kind == "pockets":
-        down, forward = dice.normal(4, 62), dice.normal(5, -20)
-        inward, elbow = dice.normal(8, 34), dice.normal(8, 66)
-    elif kind == "clasped":
-        down, forward = dice.normal(3, 74), dice.normal(4, 18)
-        inward, elbow = dice.normal(5, 62), dice.normal(8, 58)
-    elif kind == "behind":
-        down, forward = dice.normal(3, 69), dice.normal(4, -33)
-        inward, elbow = dice.normal(6, 80), dice.normal(7, 63)
-    elif kind == "phone":
-        down, forward = dice.normal(4, 70), dice.normal(6, 10)
-        inward, elbow = dice.normal(10, 28), dice.normal(12, 108)
-    elif kind == "point":
-        down, forward = dice.uniform(-15, 35), dice.uniform(20, 80)
-        elbow = dice.uniform(0, 25)
-    elif kind == "sit":
-        down, forward = dice.normal(5, 68), dice.uniform(10, 35)
-        inward, elbow = dice.normal(12, 25), dice.uniform(35, 75)
-    elif kind == "squat":
-        forward, elbow = dice.uniform(10, 75), dice.uniform(5, 60)
-    elif kind == "free":
-        down, forward = dice.normal(28, 48), dice.normal(28, 8)
-        inward, elbow = dice.normal(30, 5), dice.uniform(0, 120)
+        forward -= stride * 0.8 * swing
     shrug = max(-14.0, min(25.0, (74 - down) * 0.12 + dice.normal(2)))
     draft.side(left, "collar", (_Z, shrug), (_Y, -0.1 * forward))
     draft.side(left, "shoulder", (_X, -forward), (_Z, -down - shrug), (_X, inward))
