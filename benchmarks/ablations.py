@@ -20,10 +20,11 @@ import torch
 from nopo.avatar import Avatar
 from nopo.encode import completion
 from nopo.encode.activations import tangent_covars
+from nopo.encode.branch import Branch
 from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.detail import shrink
 from nopo.encode.network import Network
-from nopo.encode.prediction import Branch, Prediction
+from nopo.encode.prediction import Prediction
 from nopo.encode.settle import settle
 from nopo.encode.trim import trim
 from nopo.evaluate.open_model import Predict, measure, predict, summary

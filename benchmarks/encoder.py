@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from nopo.body.template import Template
 from nopo.encode import ModelConfig, Network, load_network
+from nopo.encode.branch import Branch
 from nopo.encode.checkpoint import convert
-from nopo.encode.prediction import Branch
 
 RECORDED_CPU = {1: "14-15 s, 3.4 GiB", 3: "31 s, 4.0 GiB"}
 """The original's forward at 256², float32, one thread of this kind of machine."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, Film
 from nopo.demo.handlers import Handlers
 from nopo.demo.shelf import Shelf, about
 from nopo.demo.shots import FACING
-from nopo.demo.wire import wire
+from nopo.demo.wire import Parts, wire
 from nopo.export.formats import FORMATS
 from nopo.motions import names
 from nopo.pipeline import Pipeline
@@ -38,60 +37,6 @@ TOO_LARGE_TO_FETCH = "birefnet-portrait"
 """Nearly a gigabyte, and as slow as it is large: only where the owner has put it."""
 
 FRAMING_WORDS = {"whole": "whole body", "half": "upper body", "head": "head"}
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The components that the buttons need."""
-
-    photos: gr.Gallery
-    examples: gr.Gallery
-    mattes: gr.Gallery
-    status: gr.Markdown
-    fix: gr.Column
-    fix_title: gr.Markdown
-    canvas: gr.HTML
-    fix_matting: gr.Dropdown
-    fix_facing: gr.Radio
-    mask: gr.UploadButton
-    drop: gr.Button
-    close: gr.Button
-    make: gr.Button
-    stop_making: gr.Button
-    making: gr.HTML
-    model: gr.Radio
-    about_model: gr.Markdown
-    matting: gr.Dropdown
-    stage: gr.Tabs
-    turntable: gr.Video
-    by_hand: gr.Tab
-    viewer: gr.HTML
-    avatar_files: gr.Row
-    save_turntable: gr.DownloadButton
-    save_avatar: gr.DownloadButton
-    size: gr.Dropdown
-    fps: gr.Dropdown
-    turn_seconds: gr.Slider
-    background: gr.ColorPicker
-    framing: gr.Radio
-    elevation: gr.Slider
-    turn: gr.Button
-    motions: gr.Gallery
-    own_motion: gr.UploadButton
-    again: gr.Button
-    stop_moving: gr.Button
-    moving: gr.HTML
-    animation: gr.Video
-    save_animation: gr.DownloadButton
-    kind: gr.Dropdown
-    about_kind: gr.HTML
-    holds: gr.Radio
-    moment: gr.Slider
-    clear: gr.Checkbox
-    write: gr.Button
-    stop_writing: gr.Button
-    writing: gr.HTML
-    file: gr.DownloadButton
 
 
 def build(pipeline: Pipeline) -> gr.Blocks:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -13,12 +14,63 @@ from nopo.demo.work import FILMS
 from nopo.export.formats import FORMATS
 from nopo.export.moving import MOVING
 
-if TYPE_CHECKING:
-    from nopo.demo.page import Parts
-
 QUIETLY: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 WORKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "draw"}
 LOOKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "look"}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The components that the buttons need."""
+
+    photos: gr.Gallery
+    examples: gr.Gallery
+    mattes: gr.Gallery
+    status: gr.Markdown
+    fix: gr.Column
+    fix_title: gr.Markdown
+    canvas: gr.HTML
+    fix_matting: gr.Dropdown
+    fix_facing: gr.Radio
+    mask: gr.UploadButton
+    drop: gr.Button
+    close: gr.Button
+    make: gr.Button
+    stop_making: gr.Button
+    making: gr.HTML
+    model: gr.Radio
+    about_model: gr.Markdown
+    matting: gr.Dropdown
+    stage: gr.Tabs
+    turntable: gr.Video
+    by_hand: gr.Tab
+    viewer: gr.HTML
+    avatar_files: gr.Row
+    save_turntable: gr.DownloadButton
+    save_avatar: gr.DownloadButton
+    size: gr.Dropdown
+    fps: gr.Dropdown
+    turn_seconds: gr.Slider
+    background: gr.ColorPicker
+    framing: gr.Radio
+    elevation: gr.Slider
+    turn: gr.Button
+    motions: gr.Gallery
+    own_motion: gr.UploadButton
+    again: gr.Button
+    stop_moving: gr.Button
+    moving: gr.HTML
+    animation: gr.Video
+    save_animation: gr.DownloadButton
+    kind: gr.Dropdown
+    about_kind: gr.HTML
+    holds: gr.Radio
+    moment: gr.Slider
+    clear: gr.Checkbox
+    write: gr.Button
+    stop_writing: gr.Button
+    writing: gr.HTML
+    file: gr.DownloadButton
 
 
 def wire(parts: Parts, handlers: Handlers) -> None:

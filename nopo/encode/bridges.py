@@ -11,7 +11,7 @@ from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES, PARENTS
 from nopo.encode.activations import smaller_difference
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 from nopo.encode.settle import nearness
 
 APART = (1.9, 2.8)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nopo.body.skeleton import ACROSS
 from nopo.encode.activations import MIN_EXPONENT, smaller_difference
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 from nopo.encode.settle import LIMBS, limb_of, nearest_points, nearness
 from nopo.encode.unseen import HEAD, guess_unseen, share_of
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nopo.encode.activations import SH_DC, pixel_colours
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 from nopo.encode.smooth import SAME_SURFACE_M
 
 

@@ -21,12 +21,13 @@ from nopo.encode.activations import (
 from nopo.encode.attention import MLP, CrossAttention, SelfAttention
 from nopo.encode.backbone import Backbone, Features
 from nopo.encode.both_ways import look_both_ways
+from nopo.encode.branch import Branch
 from nopo.encode.bridges import fade_bridges
 from nopo.encode.config import PATCH, ModelConfig
 from nopo.encode.detail import refine, shrink
 from nopo.encode.dpt import StreamHeads
 from nopo.encode.landmarks import find_landmarks
-from nopo.encode.prediction import Branch, Prediction
+from nopo.encode.prediction import Prediction
 from nopo.encode.shape import ShapeHead
 from nopo.encode.smooth import smooth_surface
 from nopo.encode.unet import PhotoMaps, UNet

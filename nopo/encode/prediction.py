@@ -1,16 +1,18 @@
-"""What the network says: Gaussians of two branches before any filtering, and the avatar they make."""
+"""What the network says of one person, and the avatar that it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from nopo.avatar import Avatar
+from nopo.encode.branch import MASK_THRESHOLD, Branch
+from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.config import ModelConfig
+from nopo.encode.settle import settle
+from nopo.encode.trim import trim
 from nopo.errors import NopoError
 from nopo.gaussians import Gaussians
 from nopo.render.settings import MIN_ALPHA
@@ -18,44 +20,6 @@ from nopo.render.settings import MIN_ALPHA
 TRACE = 1e-4
 """Bone weights of the open model up to this are zero in an avatar: 0.01 % of a Gaussian's on average, and all but a few
 numbers of a file."""
-
-MASK_THRESHOLD = 1e-3
-"""A pixel with more foreground than this gives a Gaussian."""
-
-
-@dataclass(frozen=True, eq=False)
-class Branch:
-    """One Gaussian for every pixel of a branch, in the template's T-pose. While training, all carry a batch axis first.
-
-    Attributes:
-        grid: (K, H, W): M = K·H·W Gaussians, row-major; K is 1 for the template and V for the photos.
-        means: (M, 3) metres.
-        covars: (M, 3, 3) square metres.
-        opacities: (M,) already multiplied by `mask`.
-        sh: (M, S, 3) after the degree mask.
-        bone_logits: (M, 69).
-        mask: (M,) foreground.
-        uncertainty: (M,) log of the expected error of `means` (metres), if the network predicts it.
-    """
-
-    grid: tuple[int, int, int]
-    means: Tensor
-    covars: Tensor
-    opacities: Tensor
-    sh: Tensor
-    bone_logits: Tensor
-    mask: Tensor
-    uncertainty: Tensor | None = None
-
-    def map(self, function: Callable[[Tensor], Tensor]) -> Branch:
-        """The same branch with `function` applied to every tensor."""
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "grid"}
-        changed: dict[str, Any] = {name: function(tensor) for name, tensor in tensors.items() if tensor is not None}
-        return replace(self, **changed)
-
-    def gaussians(self) -> Gaussians:
-        """All M Gaussians (no batch axis)."""
-        return Gaussians(self.means, self.covars, self.opacities, self.sh)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,10 +82,6 @@ class Prediction:
             raise NopoError("This network carries no rest joints: pass those of the body its template was made from.")
         template, image = self.template, self.image
         if self.config.complete if complete is None else complete:
-            from nopo.encode.completion import complete_template, share_cover
-            from nopo.encode.settle import settle
-            from nopo.encode.trim import trim
-
             completed = trim(complete_template(template, image, joints))
             template, image = completed, share_cover(settle(template, image))
         clouds, weights = [], []

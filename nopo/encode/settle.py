@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nopo.body.skeleton import BONES, JOINT_NAMES
-from nopo.encode.prediction import MASK_THRESHOLD, Branch
+from nopo.encode.branch import MASK_THRESHOLD, Branch
 
 LIMBS = ("trunk", "left arm", "right arm", "left leg", "right leg")
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nopo.encode.activations import tangent_covars
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 
 SAME_SURFACE_M = 0.06
 """Neighbours farther apart than this on the canonical body lie on two sides of a depth edge: nothing lies between."""

@@ -11,8 +11,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from nopo.encode.branch import Branch
 from nopo.encode.completion import map_normals
-from nopo.encode.prediction import Branch
 
 PROBE = 1.5
 """Where it is asked whether that is in the air, in standard deviations from the splat's centre."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 
 WIDTHS = (3 / 8, 1 / 2, 3 / 4, 1.0)
 """Shares of the frame's width that a window may have, about: few, so that training photos of one width make a batch."""

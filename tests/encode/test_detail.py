@@ -1,8 +1,8 @@
 import torch
 
 from nopo.encode.activations import SH_DC
+from nopo.encode.branch import Branch
 from nopo.encode.detail import refine, shrink
-from nopo.encode.prediction import Branch
 
 
 def branch_of(means: torch.Tensor, mask: torch.Tensor, colour: float = 0.5) -> Branch:

@@ -1,7 +1,7 @@
 import torch
 
 from nopo.encode.activations import tangent_covars
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 from nopo.encode.trim import trim
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import torch
 from small import small_network, small_template
 
-from nopo.encode.prediction import Branch
+from nopo.encode.branch import Branch
 from nopo.encode.window import cut_columns, paste_columns, window_columns
 
 
