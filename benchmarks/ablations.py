@@ -148,6 +148,15 @@ def untrimmed(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Predict
     return prediction, in_own_proportions(avatar, prediction.rest_joints)
 
 
+def round_splats(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
+    """Splats as wide as the surface's tangents make them, but balls instead of leaves."""
+    prediction, avatar = predict(pipeline, subject, count)
+    splats = avatar.gaussians.covars
+    width = splats.diagonal(dim1=-2, dim2=-1).sum(-1) / 2  # m², a leaf has two
+    gaussians = replace(avatar.gaussians, covars=width[:, None, None] * torch.eye(3))
+    return prediction, replace(avatar, gaussians=gaussians)
+
+
 def credulous(pipeline: Pipeline, subject: Subject, count: int) -> tuple[Prediction, Avatar]:
     """Gaussians that the network is not sure of give the template their colours too."""
     sure, completion.SURE = completion.SURE, 0.0
@@ -203,6 +212,7 @@ VARIANTS: dict[str, tuple[int, Predict]] = {
     "bridges between surfaces stay": (1, unfaded),
     "unsure Gaussians give colours too": (1, credulous),
     "splats reach beyond the surface": (1, untrimmed),
+    "round splats": (1, round_splats),
     "sure of every place": (1, sure),
     "everybody in the template's proportions": (1, template_proportions),
     "true proportions": (1, knowing_joints),
