@@ -284,7 +284,7 @@ def _photograph(person: Person, dice: Dice, wishes: _Wishes) -> _Shots:
     }
     if wishes.uv_truth:
         tensors["uv_colors"] = uv_colors(exposure, wishes.uv_size)
-        tensors["uv_visible"] = uv_visible(posed, K, viewmat, exposure.keys, mask, wishes.uv_size)
+        tensors["uv_visible"] = uv_visible(posed, K, viewmat, exposure.keys, mask * shown, wishes.uv_size)
     return _Shots(tensors, cameras, poses, person)
 
 

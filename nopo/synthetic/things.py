@@ -54,7 +54,7 @@ def sample_thing(dice: Dice, person: Tensor, kind: str | None = None) -> Thing:
         (torch.arange(width, device=person.device) + 0.5) / height,
         indexing="ij",
     )  # heights of the frame
-    depth = torch.zeros_like(u)  # how far a place is turned away from the light, -1 to 1
+    turned = torch.zeros_like(u)  # how far a place is turned away from the camera, 0 to 1
     if kind == "desk":
         edge = top + (bottom - top) * dice.uniform(0.45, 0.9)
         half = dice.uniform(0.1, 0.4)
@@ -76,15 +76,15 @@ def sample_thing(dice: Dice, person: Tensor, kind: str | None = None) -> Thing:
         b = a * dice.uniform(0.4, 1.0)
         if kind == "ball":
             inside = _ellipse(across, along, a, b)
-            depth = (across / a).square() + (along / b).square()
+            turned = (across / a).square() + (along / b).square()
         else:
             inside = torch.minimum(a - across.abs(), b - along.abs())
     cover = (inside * height + 0.5).clamp(0, 1)
     fabric = sample_fabric(dice, plain=0.6)
     place = torch.stack([_FRAME_M * u, -_FRAME_M * v, torch.zeros_like(u)], -1).flatten(0, 1)
     colour = fabric_colour(fabric, place, u.new_tensor(_FRAME_M / height)).T.unflatten(1, (height, width))
-    turn, strength = dice.uniform(-math.pi, math.pi), dice.uniform(0, 2.5)
-    light = 1 + strength * (math.cos(turn) * (u - x) + math.sin(turn) * (v - y)) - 0.5 * depth.clamp(-1, 1)
+    angle, strength = dice.uniform(-math.pi, math.pi), dice.uniform(0, 2.5)
+    light = 1 + strength * (math.cos(angle) * (u - x) + math.sin(angle) * (v - y)) - 0.5 * turned.clamp(0, 1)
     return Thing(cover, (colour * light * dice.uniform(0.6, 1.15)).clamp(0, 1))
 
 

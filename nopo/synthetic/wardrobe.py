@@ -274,7 +274,7 @@ def sample_outfit(dice: Dice, female: float) -> Outfit:
 
 
 def with_something_hung(outfit: Outfit, dice: Dice) -> Outfit:
-    """The same clothes, and one of HUNG over them, in the colour of their trim or, a tie, of the bag's fabric."""
+    """The same clothes with one of HUNG over them, in a colour of its own or of the bag's fabric."""
     kind = dice.choose(HUNG, (3, 4, 2, 1))
     low = {"tie": dice.uniform(-0.02, 0.1), "lanyard": dice.uniform(-0.02, 0.2), "necklace": dice.uniform(0.22, 0.37)}
     return replace(outfit, hung=kind, hung_low=low.get(kind, 0.06), trim=sample_colour(dice))

@@ -49,6 +49,7 @@ def test_what_a_thing_hides_is_kept_by_the_matte_and_is_no_part_of_the_person(mo
     assert torch.equal(batch.images[0, 0][:, box], red[:, box])
     assert (batch.canonical[0, 0][:, box] == 0).all() and (batch.parts[0, 0][box] == -1).all()
     assert batch.valid[0, 0][~box].any()
+    assert batch.uv_visible.sum() < without.uv_visible.sum()  # nor are the texels seen that it hides
 
 
 def test_training_shows_things_and_evaluation_does_not(monkeypatch):
