@@ -93,11 +93,9 @@ class Encoder:
             if node.op_type == "MatMul":
                 stored |= {node.name.lstrip("/").replace("/", "."): stored[x] for x in node.input if x in stored}
         self._weights = stored
-        shapes = {tuple(tensor.shape): tensor for tensor in stored.values()}
-        self._positions = shapes[1, GRID**2, WIDTH]
-        self._class_token = stored["backbone.embeddings.cls_token"] + next(
-            tensor for name, tensor in stored.items() if "Concat" in name and tensor.shape == (1, 1, WIDTH)
-        )
+        self._positions = next(one for one in stored.values() if one.shape == (1, GRID**2, WIDTH))
+        place = next(one for name, one in stored.items() if "Concat" in name and one.shape == (1, 1, WIDTH))
+        self._class_token = stored["backbone.embeddings.cls_token"] + place
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:

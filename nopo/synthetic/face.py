@@ -6,26 +6,11 @@ at 0.617, nostrils at (±0.008, 0.557), tip of the nose at z 0.19.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor
 
-from nopo.synthetic.fabrics import RGB
+from nopo.synthetic.canvas import Canvas
 from nopo.synthetic.wardrobe import Look
-
-
-class Canvas(Protocol):
-    """What can be painted on; see `paint`."""
-
-    place: Tensor
-    footprint: Tensor
-    colour: Tensor
-    shine: Tensor
-
-    def soft(self, distance: Tensor, softness: float = ...) -> Tensor: ...  # noqa: D102
-    def over(self, share: Tensor, colour: Tensor | RGB) -> None: ...  # noqa: D102
-    def shade(self, share: Tensor, factor: float) -> None: ...  # noqa: D102
 
 
 def _bump(*squares: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nopo.synthetic import face
+from nopo.synthetic.canvas import Canvas
 from nopo.synthetic.cover import (
     arm_of,
     bottom_cover,
@@ -24,7 +25,7 @@ from nopo.synthetic.cover import (
     sock_cover,
     top_cover,
 )  # fmt: skip
-from nopo.synthetic.fabrics import RGB, Fabric, fabric_colour
+from nopo.synthetic.fabrics import RGB
 from nopo.synthetic.figure import PIECES
 from nopo.synthetic.wardrobe import Look, Outfit
 
@@ -41,62 +42,6 @@ class Paint:
     wrinkle: Tensor
 
 
-def _axes_apart(values: Tensor) -> Tensor:
-    """The same values [P, C], column after column in memory: arithmetic on columns is several times faster then."""
-    return values.T.contiguous().T
-
-
-class _Canvas:
-    """Colours being painted over each other."""
-
-    def __init__(self, place: Tensor, footprint: Tensor, ground: RGB) -> None:
-        self.place, self.footprint = _axes_apart(place), footprint
-        self.colour = torch.tensor(ground, device=place.device)[:, None].repeat(1, len(place)).T
-        self.shine = torch.full((len(place),), 0.12, device=place.device)
-        self.wrinkle = torch.zeros(len(place), device=place.device)
-
-    def part(self, index: Tensor) -> _Canvas:
-        """A canvas of its own for the places `index`, with the colours that they have by now."""
-        part = object.__new__(_Canvas)
-        part.place, part.footprint = _axes_apart(self.place[index]), self.footprint[index]
-        part.colour = _axes_apart(self.colour[index])
-        part.shine, part.wrinkle = self.shine[index], self.wrinkle[index]
-        return part
-
-    def put(self, index: Tensor, part: _Canvas) -> None:
-        """Take over what was painted on a part."""
-        self.colour[index], self.shine[index], self.wrinkle[index] = part.colour, part.shine, part.wrinkle
-
-    def soft(self, distance: Tensor, softness: float = 0.0015) -> Tensor:
-        """Coverage of a signed distance, at least a pixel soft."""
-        return edge(distance, self.footprint.clamp_min(softness))
-
-    def over(self, share: Tensor, colour: Tensor | RGB) -> None:
-        """Paint `colour` ([P, 3] or one) with coverage `share` [P]."""
-        if not isinstance(colour, Tensor):
-            colour = torch.tensor(colour, device=share.device)
-        self.colour += share[:, None] * (colour - self.colour)
-
-    def shade(self, share: Tensor, factor: float) -> None:
-        """Darken (or lighten) by `factor` with coverage `share` [P]."""
-        self.colour *= (1 + share * (factor - 1))[:, None]
-
-    def wear(self, distance: Tensor, fabric: Fabric, place: Tensor | None = None, hem: float = 0.0) -> None:
-        """Cover with a fabric where `distance` > 0; `hem` casts a thin shadow on what lies outside its border."""
-        if hem:
-            self.shade(edge(distance + 0.006, 0.016), 1 - hem)
-        share = self.soft(distance)
-        touched = (share > 0).nonzero()[:, 0]
-        if len(touched) == 0:
-            return
-        where = _axes_apart((self.place if place is None else place)[touched])
-        cloth = fabric_colour(fabric, where, self.footprint[touched])
-        part = share[touched][:, None]
-        self.colour[touched] += part * (cloth - self.colour[touched])
-        self.shine[touched] += share[touched] * (fabric.shine - self.shine[touched])
-        self.wrinkle[touched] += share[touched] * (fabric.wrinkle - self.wrinkle[touched])
-
-
 def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: Tensor) -> Paint:
     """Colour the visible places of one person.
 
@@ -107,7 +52,7 @@ def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: T
         piece: [P] int64 index into PIECES.
         footprint: [P] metres that one pixel covers.
     """
-    canvas = _Canvas(place, footprint, look.skin)
+    canvas = Canvas(place, footprint, look.skin)
     on_body = (piece <= _EYES).nonzero()[:, 0]
     body = canvas.part(on_body) if len(on_body) < len(piece) else canvas
     _paint_body(body, look, outfit, piece[on_body] == _EYES)
@@ -125,7 +70,7 @@ def paint(look: Look, outfit: Outfit, place: Tensor, piece: Tensor, footprint: T
     return Paint(canvas.colour.clamp(0, 1), canvas.shine, canvas.wrinkle)
 
 
-def _paint_body(canvas: _Canvas, look: Look, outfit: Outfit, eyes: Tensor) -> None:
+def _paint_body(canvas: Canvas, look: Look, outfit: Outfit, eyes: Tensor) -> None:
     x, y, z = canvas.place.unbind(-1)
     face.skin(canvas)
     on_head = (y > 0.47) & (x.abs() < 0.2)
@@ -143,7 +88,7 @@ def _paint_body(canvas: _Canvas, look: Look, outfit: Outfit, eyes: Tensor) -> No
         canvas.put(below, part)
 
 
-def _hair(canvas: _Canvas, look: Look) -> None:
+def _hair(canvas: Canvas, look: Look) -> None:
     if look.style == "bald":
         return
     share = canvas.soft(hair_cover(look, canvas.place), 0.007)
@@ -172,7 +117,7 @@ def _hair_shine(look: Look) -> float:
     return 0.42 - 0.3 * max(look.hair)
 
 
-def _clothe(canvas: _Canvas, outfit: Outfit) -> None:
+def _clothe(canvas: Canvas, outfit: Outfit) -> None:
     y = canvas.place[:, 1]
     blur = 0.03 + canvas.footprint
     for paint_part, here in ((_clothe_legs, y < 0.1 + blur), (_top, y > min(outfit.hem, -0.05) - blur)):
@@ -183,7 +128,7 @@ def _clothe(canvas: _Canvas, outfit: Outfit) -> None:
             canvas.put(index, part)
 
 
-def _clothe_legs(canvas: _Canvas, outfit: Outfit) -> None:
+def _clothe_legs(canvas: Canvas, outfit: Outfit) -> None:
     x, y, z = canvas.place.unbind(-1)
     if outfit.shoes != "bare" or outfit.tights:
         canvas.wear(sock_cover(outfit, canvas.place), outfit.sock, hem=0.1)
@@ -214,7 +159,7 @@ def _clothe_legs(canvas: _Canvas, outfit: Outfit) -> None:
             canvas.over(canvas.soft(torch.minimum(laces, torch.minimum(y + 0.955, -0.9 - y))), outfit.sole)
 
 
-def _top(canvas: _Canvas, outfit: Outfit) -> None:
+def _top(canvas: Canvas, outfit: Outfit) -> None:
     x, y, z = canvas.place.unbind(-1)
     arm = arm_of(canvas.place)
     # Along a sleeve the cloth runs sideways: exchange "across" and "up" there.
@@ -264,7 +209,7 @@ def _top(canvas: _Canvas, outfit: Outfit) -> None:
         _hang(canvas, outfit)
 
 
-def _hang(canvas: _Canvas, outfit: Outfit) -> None:
+def _hang(canvas: Canvas, outfit: Outfit) -> None:
     """A tie, a lanyard, a necklace or braces."""
     x, y, z = canvas.place.unbind(-1)
     side, low, front = x.abs(), outfit.hung_low, z - 0.02
@@ -291,7 +236,7 @@ def _hang(canvas: _Canvas, outfit: Outfit) -> None:
         canvas.over(canvas.soft(torch.minimum(pendant, front)), _METAL)
 
 
-def _lapels(canvas: _Canvas, outfit: Outfit, worn: Tensor) -> None:
+def _lapels(canvas: Canvas, outfit: Outfit, worn: Tensor) -> None:
     """The turned-out edges of a jacket's neckline, widest at the chest."""
     x, y, z = canvas.place.unbind(-1)
     low = 0.4 - outfit.vee if not outfit.opening else 0.12
@@ -303,7 +248,7 @@ def _lapels(canvas: _Canvas, outfit: Outfit, worn: Tensor) -> None:
     canvas.shade(canvas.soft(band) * worn, 1.1)
 
 
-def _print(canvas: _Canvas, outfit: Outfit) -> Tensor:
+def _print(canvas: Canvas, outfit: Outfit) -> Tensor:
     x, y, z = canvas.place.unbind(-1)
     cx, cy, half_width, half_height = outfit.print_place
     dx, dy = x - cx, y - cy
@@ -324,7 +269,7 @@ def _print(canvas: _Canvas, outfit: Outfit) -> Tensor:
     return canvas.soft(shape)
 
 
-def _paint_skirt(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_skirt(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     coat = outfit.kind not in ("skirt", "dress")
     fabric = outfit.top if coat or (outfit.kind == "dress" and outfit.folds <= 0.35) else outfit.bottom
     everywhere = torch.ones_like(canvas.shine)
@@ -335,7 +280,7 @@ def _paint_skirt(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
         canvas.over(canvas.soft(canvas.place[:, 1] - 0.05), outfit.trim)
 
 
-def _paint_hair(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_hair(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     if outfit.hat_kind == "hijab":
         _paint_hat(canvas, look, outfit)
         return
@@ -346,34 +291,34 @@ def _paint_hair(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
     canvas.shine = _hair_shine(look) * (1 + 0.5 * band)
 
 
-def _paint_bun(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_bun(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     band = torch.sin(canvas.place @ torch.tensor([300.0, 90.0, 260.0], device=canvas.place.device))
     canvas.colour = torch.tensor(look.hair, device=band.device) * (1 + 0.2 * band)[:, None]
     canvas.shine = torch.full_like(band, 0.3)
 
 
-def _paint_hat(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_hat(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     canvas.wear(torch.ones_like(canvas.shine), outfit.hat)
 
 
-def _paint_bag(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_bag(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     canvas.wear(torch.ones_like(canvas.shine), outfit.bag)
     y = canvas.place[:, 1]
     canvas.shade(canvas.soft(0.004 - (y - 0.22).abs()), 0.6)
     canvas.wrinkle *= 0.3
 
 
-def _paint_collar(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_collar(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     scarf = outfit.hat if outfit.hat_kind == "hijab" else outfit.sock
     canvas.wear(torch.ones_like(canvas.shine), scarf if outfit.collar == "scarf" else outfit.top)
     canvas.shade(torch.ones_like(canvas.shine), 0.94)
 
 
-def _paint_mouth(canvas: _Canvas, look: Look, outfit: Outfit) -> None:
+def _paint_mouth(canvas: Canvas, look: Look, outfit: Outfit) -> None:
     canvas.colour = torch.tensor([0.25, 0.08, 0.08], device=canvas.shine.device).expand_as(canvas.place).clone()
 
 
-_GRID_PAINTERS: dict[str, Callable[[_Canvas, Look, Outfit], None]] = {
+_GRID_PAINTERS: dict[str, Callable[[Canvas, Look, Outfit], None]] = {
     "skirt": _paint_skirt,
     "hair": _paint_hair,
     "hat": _paint_hat,
