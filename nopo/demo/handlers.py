@@ -69,7 +69,7 @@ class Handlers:
             The cut-outs, what to do next, the panel to put one right (closed).
         """
         visit = self._visit(request)
-        visit.opened, visit.waiting = None, False
+        visit.opened, visit.waiting = "", False
         paths = [path for path, _ in photos or []]
         before, visit.shots = visit.shots, []
         for number, path in enumerate(paths[:MAX_VIEWS], 1):
@@ -80,10 +80,11 @@ class Handlers:
                 yield self._gallery(visit), f"Looking at photo {number} of {len(paths[:MAX_VIEWS])}…", _closed()
                 facing = known.facing if known else "auto"
                 try:
-                    known = Desk(visit.new_file).make(path, number, _matting(matting), facing)
+                    made = Desk(visit.new_file).make(path, number, _matting(matting), facing)
                 except Exception as error:  # noqa: BLE001 (else the page would look at this photo for ever)
                     yield self._gallery(visit), f"**{work.trouble(error)}**", _closed()
                     return
+                known = replace(made, key=known.key) if known else made
             visit.shots.append(known)
         yield self._gallery(visit), self._status(visit, len(paths)), _closed()
 
@@ -93,65 +94,63 @@ class Handlers:
         yield from self.take(photos, matting, request, anew=True)
 
     def open(self, chosen: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
-        """Open the panel for the cut-out that was pressed: panel, title, canvas, matting model, direction."""
+        """Open the panel for the cut-out that was pressed: panel, title, canvas, matting model, direction, its key."""
         visit = self._visit(request)
         if not isinstance(chosen.index, int) or not 0 <= chosen.index < len(visit.shots):
-            return _closed(), *[gr.skip()] * 4
-        visit.opened = chosen.index
+            return _closed(), *[gr.skip()] * 5
         shot = visit.shots[chosen.index]
+        visit.opened = shot.key
         matting = shot.matting if shot.matting in CHOICES else "auto"
         faces = gr.update(value=shot.facing, visible=self.shelf.hears_facing(self._model(visit)))
-        return gr.update(visible=True), *self._drawable(shot, chosen.index + 1), gr.update(value=matting), faces
+        drawable = self._drawable(shot, chosen.index + 1)
+        return gr.update(visible=True), *drawable, gr.update(value=matting), faces, shot.key
 
     def close(self, request: gr.Request) -> Any:
         """Close the panel."""
-        self._visit(request).opened = None
+        self._visit(request).opened = ""
         return _closed()
 
-    def face(self, facing: str, request: gr.Request) -> list[tuple[str, str | None]]:
+    def face(self, opened: str, facing: str, request: gr.Request) -> list[tuple[str, str | None]]:
         """Note where the person in the opened photo faces: cut-outs."""
-        visit, shot, number = self._opened(request)
+        visit, shot, number = self._shot(opened, request)
         visit.shots[number - 1] = replace(shot, facing=facing if facing in FACING else "auto")
         return self._gallery(visit)
 
-    def cut_again(self, matting: str, request: gr.Request) -> tuple[Any, ...]:
+    def cut_again(self, opened: str, matting: str, request: gr.Request) -> tuple[Any, ...]:
         """Cut the opened photo out by another matting model: cut-outs, what to do next, title, canvas."""
-        visit, shot, number = self._opened(request)
+        visit, shot, number = self._shot(opened, request)
         mended = Desk(visit.new_file).make(shot.photo, number, _matting(matting), shot.facing)
         if mended.problem and not shot.problem:
             raise gr.Error(mended.problem, title="The cut-out stays as it was", print_exception=False)
-        return self._mended(visit, shot, mended)
+        return self._mended(visit, opened, mended)
 
-    def use_mask(self, mask: str | None, request: gr.Request) -> tuple[Any, ...]:
+    def use_mask(self, opened: str, mask: str | None, request: gr.Request) -> tuple[Any, ...]:
         """Take a picture as the mask of the opened photo; outputs as of `cut_again`."""
-        visit, shot, number = self._opened(request)
+        visit, shot, number = self._shot(opened, request)
         if mask is None:
             return gr.skip(), gr.skip(), gr.skip(), gr.skip()
         try:
-            return self._mended(visit, shot, Desk(visit.new_file).with_mask(shot, number, mask, "mask"))
+            return self._mended(visit, opened, Desk(visit.new_file).with_mask(shot, number, mask, "mask"))
         except NopoError as error:
             raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
 
-    def use_drawing(self, drawn: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
+    def use_drawing(self, opened: str, drawn: gr.EventData, request: gr.Request) -> tuple[Any, ...]:
         """Take what was drawn as the mask of the opened photo; outputs as of `cut_again`, and the panel, closed."""
-        visit, shot, number = self._opened(request)
+        visit, shot, number = self._shot(opened, request)
         try:
             mended = Desk(visit.new_file).with_drawing(shot, number, str(getattr(drawn, "mask", "")))
         except NopoError as error:
             raise gr.Error(str(error), title="That mask cannot be used", print_exception=False) from error
-        cutouts, told, *_ = self._mended(visit, shot, mended)
-        if visit.opened != number - 1:  # another was pressed in the meantime
-            return cutouts, told, *[gr.skip()] * 3
-        visit.opened = None
-        return cutouts, told, gr.skip(), gr.skip(), _closed()
+        cutouts, told, *_ = self._mended(visit, opened, mended)
+        return cutouts, told, gr.skip(), gr.skip(), self._closed_if(opened, visit)
 
-    def drop(self, request: gr.Request) -> tuple[Any, ...]:
+    def drop(self, opened: str, request: gr.Request) -> tuple[Any, ...]:
         """Take the opened photo away: photos, cut-outs, what to do next, panel (closed)."""
-        visit, shot, _ = self._opened(request)
+        visit, shot, _ = self._shot(opened, request)
         visit.shots.remove(shot)
-        visit.opened = None
         photos = [(each.photo, None) for each in visit.shots]
-        return photos or None, self._gallery(visit), self._status(visit, len(photos)), _closed()
+        panel = self._closed_if(opened, visit)
+        return photos or None, self._gallery(visit), self._status(visit, len(photos)), panel
 
     # Avatar, motions, files
 
@@ -295,19 +294,27 @@ class Handlers:
             raise NopoError(MAKE_FIRST)
         return str(visit.avatar)
 
-    def _opened(self, request: gr.Request) -> tuple[Visit, Shot, int]:
+    def _shot(self, key: str, request: gr.Request) -> tuple[Visit, Shot, int]:
         visit = self._visit(request)
-        if visit.opened is None or visit.opened >= len(visit.shots):
-            raise gr.Error("Press a cut-out first.", print_exception=False)
-        return visit, visit.shots[visit.opened], visit.opened + 1
+        for number, shot in enumerate(visit.shots, 1):
+            if shot.key == key:
+                return visit, shot, number
+        raise gr.Error("That photo is not here any more; press a cut-out.", print_exception=False)
 
-    def _mended(self, visit: Visit, before: Shot, shot: Shot) -> tuple[Any, ...]:
-        """Put a shot in the place of the one `before`, if that is still there: the visitor may have gone on."""
+    def _closed_if(self, opened: str, visit: Visit) -> dict[str, Any]:
+        """The panel, closed, unless another cut-out was pressed in the meantime."""
+        if visit.opened != opened:
+            return gr.skip()
+        visit.opened = ""
+        return _closed()
+
+    def _mended(self, visit: Visit, key: str, shot: Shot) -> tuple[Any, ...]:
+        """Put a shot in the place of the one of that key, if that is still there: the visitor may have gone on."""
         drawable: Sequence[Any] = (gr.skip(), gr.skip())
         for index, present in enumerate(visit.shots):
-            if present.shown == before.shown:
-                visit.shots[index] = replace(shot, facing=present.facing)
-                if visit.opened == index:
+            if present.key == key:
+                visit.shots[index] = replace(shot, facing=present.facing, key=key)
+                if visit.opened == key:
                     drawable = self._drawable(shot, index + 1)
         return self._gallery(visit), self._status(visit, len(visit.shots)), *drawable
 

@@ -96,6 +96,7 @@ def _mattes() -> dict[str, Any]:
     status = gr.Markdown(elem_id="status")
     with gr.Column(visible=False, elem_id="fix") as fix:
         title = gr.Markdown("### Photo", elem_id="fix-title")
+        opened = gr.Textbox(visible=False)
         canvas = brush()
         directions = [(words, facing) for facing, words in FACING.items()]
         facing = gr.Radio(directions, value="auto", label="Faces", elem_id="fix-facing", visible=False)
@@ -105,8 +106,8 @@ def _mattes() -> dict[str, Any]:
             drop = gr.Button("Remove this photo", size="sm", elem_id="drop", min_width=110)
             close = gr.Button("Close", size="sm", elem_id="close", min_width=80)
     return {
-        "mattes": mattes, "status": status, "fix": fix, "fix_title": title, "canvas": canvas, "fix_matting": matting,
-        "fix_facing": facing, "mask": mask, "drop": drop, "close": close,
+        "mattes": mattes, "status": status, "fix": fix, "fix_title": title, "opened": opened, "canvas": canvas,
+        "fix_matting": matting, "fix_facing": facing, "mask": mask, "drop": drop, "close": close,
     }  # fmt: skip
 
 

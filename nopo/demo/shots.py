@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,7 @@ class Shot:
         problem: why there is no matte: one sentence.
         matting: who made the matte: a matting model, "mask" or "drawing".
         facing: where the person faces, as the visitor says: one of `FACING`.
+        key: stays the same when the cut-out is put right.
     """
 
     photo: str
@@ -56,6 +58,7 @@ class Shot:
     problem: str = ""
     matting: str = "auto"
     facing: str = "auto"
+    key: str = field(default_factory=secrets.token_urlsafe)
 
     @property
     def caption(self) -> str | None:

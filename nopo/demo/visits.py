@@ -28,7 +28,7 @@ class Visit:
     Attributes:
         folder: files made for this visitor, removed when the page is closed or after an hour without a visit.
         shots: the photos and their cut-outs.
-        opened: which of them is being put right.
+        opened: key of the one that is being put right; empty if none is.
         waiting: whether photos came that nobody has looked at yet.
         busy: whether something is made, or waits for its turn to be.
         avatar: file of the avatar that was made last.
@@ -41,7 +41,7 @@ class Visit:
 
     folder: Path
     shots: list[Shot] = field(default_factory=list)
-    opened: int | None = None
+    opened: str = ""
     waiting: bool = False
     busy: bool = False
     avatar: Path | None = None

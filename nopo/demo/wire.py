@@ -29,6 +29,7 @@ class Parts:
     status: gr.Markdown
     fix: gr.Column
     fix_title: gr.Markdown
+    opened: gr.Textbox
     canvas: gr.HTML
     fix_matting: gr.Dropdown
     fix_facing: gr.Radio
@@ -155,15 +156,17 @@ def _wire_photos(parts: Parts, handlers: Handlers, states: list[Any]) -> None:
         settle(waits.then(function, inputs, trigger_mode="always_last", **looking))
     parts.model.input(handlers.choose, parts.model, [parts.about_model, parts.status, parts.fix_facing], **QUIETLY)
 
+    # Which photo is meant goes with each event: until its turn comes, another may have been opened.
+    which = parts.opened
     drawable = [parts.fix_title, parts.canvas]
-    opened = [parts.fix, *drawable, parts.fix_matting, parts.fix_facing]
+    opened = [parts.fix, *drawable, parts.fix_matting, parts.fix_facing, which]
     parts.mattes.select(handlers.open, None, opened, **QUIETLY)
-    parts.fix_facing.input(handlers.face, parts.fix_facing, parts.mattes, **QUIETLY)
+    parts.fix_facing.input(handlers.face, [which, parts.fix_facing], parts.mattes, **QUIETLY)
     parts.close.click(handlers.close, None, parts.fix, **QUIETLY)
-    settle(parts.fix_matting.input(handlers.cut_again, parts.fix_matting, [*seen, *drawable], **LOOKING))
-    settle(parts.mask.upload(handlers.use_mask, parts.mask, [*seen, *drawable], **LOOKING))
-    settle(parts.canvas.submit(handlers.use_drawing, None, [*seen, *drawable, parts.fix], **LOOKING))
-    settle(parts.drop.click(handlers.drop, None, [parts.photos, *seen, parts.fix], **LOOKING))
+    settle(parts.fix_matting.input(handlers.cut_again, [which, parts.fix_matting], [*seen, *drawable], **LOOKING))
+    settle(parts.mask.upload(handlers.use_mask, [which, parts.mask], [*seen, *drawable], **LOOKING))
+    settle(parts.canvas.submit(handlers.use_drawing, which, [*seen, *drawable, parts.fix], **LOOKING))
+    settle(parts.drop.click(handlers.drop, which, [parts.photos, *seen, parts.fix], **LOOKING))
 
 
 def take_example(chosen: gr.SelectData) -> list[tuple[str, None]]:

@@ -114,19 +114,19 @@ def test_a_photo_without_a_person_is_left_out_until_it_is_marked(
     assert [caption for _, caption in cutouts] == [None, "left out"]
     assert "**Nobody was found in photo 2;" in status and "Press its cut-out to mark" in status
     assert "holiday" not in status, "names of files are the visitor's own business"
-    _, title, drawn_on, *_ = press(handlers, eve, 1)
+    _, title, drawn_on, *_, second = press(handlers, eve, 1)
     assert title == "### Photo 2" and drawn_on["photo"].startswith("data:image/jpeg")
 
     mask = Image.new("L", (60, 80))
     mask.paste(255, (20, 10, 40, 70))
     path = empty_photo.with_name("mask.png")
     mask.save(path)
-    cutouts, status, *_ = handlers.use_mask(str(path), eve)
+    cutouts, status, *_ = handlers.use_mask(second, str(path), eve)
     assert status == READY and cutouts[1][1] is None
     mask.resize((80, 60)).save(path)
     with pytest.raises(gr.Error, match="has another shape; make it 120×160 pixels."):
-        handlers.use_mask(str(path), eve)
-    *_, panel = handlers.drop(eve)
+        handlers.use_mask(second, str(path), eve)
+    *_, panel = handlers.drop(second, eve)
     assert panel["visible"] is False and len(handlers.visits.of("eve").shots) == 1
 
 
@@ -148,22 +148,22 @@ def test_what_is_drawn_changes_the_cutout_and_only_there(handlers: Handlers, cut
         picture.save(file, "png")
         return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
-    *_, panel = handlers.use_drawing(SimpleNamespace(mask=draw(lambda mask: mask.paste(255, (0, 0, 20, 20)))), amy)
+    drawing = SimpleNamespace(mask=draw(lambda mask: mask.paste(255, (0, 0, 20, 20))))
+    *_, panel = handlers.use_drawing(shot.key, drawing, amy)
     after = np.asarray(Image.open(handlers.visits.of("drawing").shots[0].mask))
     assert panel["visible"] is False and after[:18, :18].min() == 255
     assert (after[40:] == before[40:]).all(), "the rest is as fine as it was"
     press(handlers, amy, 0)
     for bad in ("/etc/passwd", "data:image/png;base64,AAAA", draw(lambda mask: mask.paste(0, (0, 0, *mask.size)))):
         with pytest.raises(gr.Error, match="could not be read|is empty"):
-            handlers.use_drawing(SimpleNamespace(mask=bad), amy)
+            handlers.use_drawing(shot.key, SimpleNamespace(mask=bad), amy)
 
 
 def test_a_new_photo_leaves_the_mended_ones_alone(handlers: Handlers, cutout_photo: Path, crowd_photo: Path) -> None:
     amy = request("adding")
     _, status, _ = give(handlers, amy, crowd_photo)
     assert "**Photo 1 shows 2 people.** The largest is taken" in status
-    press(handlers, amy, 0)
-    mended = handlers.cut_again("u2netp", amy)
+    mended = handlers.cut_again(press(handlers, amy, 0)[-1], "u2netp", amy)
     assert len(mended) == 4
     first = handlers.visits.of("adding").shots[0]
     give(handlers, amy, crowd_photo, cutout_photo)
@@ -177,13 +177,13 @@ def test_the_visitor_says_where_the_person_faces_and_the_network_is_told(
 ) -> None:
     amy = request("facing")
     give(handlers, amy, empty_photo, cutout_photo, cutout_photo)
-    *_, choice = press(handlers, amy, 2)
+    *_, choice, third = press(handlers, amy, 2)
     assert choice["visible"] is True and choice["value"] == "auto"
-    captions = [caption for _, caption in handlers.face("back", amy)]
+    captions = [caption for _, caption in handlers.face(third, "back", amy)]
     assert captions == ["left out", None, "faces away"]
-    handlers.use_mask(str(handlers.visits.of("facing").shots[2].mask), amy)
+    handlers.use_mask(third, str(handlers.visits.of("facing").shots[2].mask), amy)
     last(handlers.take_again("u2netp", amy))
-    assert press(handlers, amy, 2)[-1]["value"] == "back", "a new mask turns nobody round"
+    assert press(handlers, amy, 2)[-2]["value"] == "back", "a new mask turns nobody round"
     told = []
     encode = Pipeline.encode
     monkeypatch.setattr(
@@ -193,11 +193,11 @@ def test_the_visitor_says_where_the_person_faces_and_the_network_is_told(
     deaf = copy(handlers.shelf.first.network.config)
     object.__setattr__(deaf, "facing", None)  # as the original is
     monkeypatch.setattr(handlers.shelf.first.network, "config", deaf)
-    assert press(handlers, amy, 2)[-1]["visible"] is False, "what the network cannot be told is not offered"
+    assert press(handlers, amy, 2)[-2]["visible"] is False, "what the network cannot be told is not offered"
     assert "Making the avatar" in last(handlers.reconstruct(amy, *FILM))[0]
     assert told == [["auto", "back"], None]
-    with pytest.raises(gr.Error, match="Press a cut-out first"):
-        handlers.face("back", request("another"))
+    with pytest.raises(gr.Error, match="press a cut-out"):
+        handlers.face(third, "back", request("another"))
 
 
 def test_bad_photos_are_explained(handlers: Handlers, tmp_path: Path) -> None:
@@ -274,22 +274,39 @@ def test_a_mended_cutout_lands_on_its_own_photo_whatever_is_pressed_meanwhile(
 ) -> None:
     amy = request(f"mending {meanwhile}")
     give(handlers, amy, crowd_photo, cutout_photo)
-    press(handlers, amy, 0)
+    pressed = press(handlers, amy, 0)[-1]
     slow = shots.cut_out
 
     def cut_out(*args: Any, **kwargs: Any) -> Any:
-        handlers.face("back", amy)
+        handlers.face(pressed, "back", amy)
         handlers.close(amy)
         if meanwhile == "another":
             press(handlers, amy, 1)
         return slow(*args, **kwargs)
 
     monkeypatch.setattr(shots, "cut_out", cut_out)
-    *_, title, drawn_on = handlers.cut_again("u2netp", amy)
+    *_, title, drawn_on = handlers.cut_again(pressed, "u2netp", amy)
     assert title == drawn_on == gr.skip(), "the panel shows what was pressed last, or nothing"
     first, second = handlers.visits.of(amy.session_hash).shots
     assert (first.photo, second.photo) == (str(crowd_photo), str(cutout_photo))
     assert (first.matting, first.facing, second.matting) == ("u2netp", "back", "auto")
+
+
+def test_a_correction_that_waits_for_its_turn_is_of_the_photo_that_was_open_when_it_was_sent(
+    handlers: Handlers, cutout_photo: Path, crowd_photo: Path
+) -> None:
+    amy = request("queueing")
+    give(handlers, amy, crowd_photo, cutout_photo)
+    first, second = (press(handlers, amy, index)[-1] for index in (0, 1))
+    handlers.cut_again(first, "u2netp", amy)
+    assert [shot.matting for shot in handlers.visits.of("queueing").shots] == ["u2netp", "auto"]
+    *_, panel = handlers.drop(first, amy)
+    assert panel == gr.skip(), "the other cut-out is being put right"
+    (left,) = handlers.visits.of("queueing").shots
+    assert left.photo == str(cutout_photo)
+    with pytest.raises(gr.Error, match="not here any more"):
+        handlers.cut_again(first, "u2netp", amy)
+    assert handlers.cut_again(second, "u2netp", amy)[2] == "### Photo 1"
 
 
 @pytest.mark.parametrize(
