@@ -15,13 +15,12 @@ import gradio as gr
 from nopo.demo import work
 from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, film_of
 from nopo.demo.handlers import MAKE_FIRST, Handlers
-from nopo.demo.shots import FACING, capital
+from nopo.demo.shots import FACING, capital, offered_matting
 from nopo.demo.visits import Visit
 from nopo.errors import NopoError
 from nopo.export.formats import FORMATS
 from nopo.models import Model
 from nopo.motions import descriptions, names
-from nopo.preprocess.matte import CHOICES
 from nopo.preprocess.stage import cut_out
 from nopo.views import MAX_VIEWS
 
@@ -41,7 +40,7 @@ class Endpoints:
         """
         return {
             "models": {card.name: self._about(card) for card in self.shelf.cards()},
-            "matting": list(CHOICES),
+            "matting": list(offered_matting()),
             "motions": descriptions(),
             "formats": {each.key: {"suffix": each.suffix, "about": each.about} for each in FORMATS.values()},
             "sizes": list(SIZES),
@@ -62,9 +61,10 @@ class Endpoints:
         from PIL import Image
 
         visit = self._visit(_request)
+        how = _offered(matting, offered_matting(), "matting models")
         results = []
         for number, photo in enumerate(_few(photos), 1):
-            found = cut_out(photo, matting=_offered(matting, CHOICES, "matting models"), name=f"photo {number}")
+            found = cut_out(photo, matting=how, name=f"photo {number}")
             visit.check()
             path = visit.new_file(".png")
             Image.fromarray(found.rgba()).save(path, compress_level=3)
@@ -101,7 +101,7 @@ class Endpoints:
         video, avatar = visit.new_file(".mp4"), visit.new_file(".safetensors")
         film = film_of(size, fps, background=background)
         chosen = model or self.shelf.first.card.name
-        how = _offered(matting, CHOICES, "matting models")
+        how = _offered(matting, offered_matting(), "matting models")
         told = facing or None
         self._finish(visit, work.reconstruct(_few(photos), None, chosen, str(avatar), str(video), film, how, told))
         visit.avatar = avatar
@@ -181,7 +181,7 @@ class Endpoints:
         format: str = "ply",  # noqa: A002 (the word that people use)
         motion: str = "",
         motion_file: str | None = None,
-        moment: float = -1.0,
+        moment: float | None = -1.0,
         size: int = 512,
         fps: int = 30,
         transparent: bool = True,
@@ -194,7 +194,8 @@ class Endpoints:
             format: one that /offers lists, such as "ply", "spz", "rigged", "glb", "webp" or "png".
             motion: name of a built-in motion for the formats that move; empty for the T-pose, or one turn in videos.
             motion_file: your own motion instead, as for /animate.
-            moment: from 0 to 1, to write the pose at that part of the motion instead of the motion; -1 for all of it.
+            moment: from 0 to 1, to write the pose at that part of the motion instead of the motion, in formats of
+                Gaussians and meshes; -1 for all of the motion.
             size: side of videos and pictures in pixels: 256, 384, 512, 768 or 1024.
             fps: frames a second: 15, 24, 30 or 60.
             transparent: videos and pictures without a background, in formats that can.
@@ -207,7 +208,9 @@ class Endpoints:
         moves = motion_file or (_offered(motion, names(), "motions") if motion else None)
         film = replace(film_of(size, fps), clear=transparent)
         file = visit.new_file(kind.suffix)
-        part = None if moment < 0 else min(float(moment), 1.0)
+        part = None if moment is None or moment < 0 else min(float(moment), 1.0)
+        if part is not None and (moves is None or not kind.takes_pose):
+            raise NopoError("A moment needs a motion, and a format that holds one pose, such as ply or glb.")
         self._finish(visit, work.write_file(_avatar(avatar, visit), kind.key, moves, part, str(file), film))
         return str(file)
 

@@ -60,18 +60,25 @@ class Film:
 
 
 def film_of(
-    size: float = 512,
-    fps: float = 30,
-    turn_seconds: float = 3.0,
-    background: str = PAPER,
-    framing: str = "whole",
-    elevation_deg: float = 5.0,
+    size: float | None = None,
+    fps: float | None = None,
+    turn_seconds: float | None = None,
+    background: str | None = None,
+    framing: str | None = None,
+    elevation_deg: float | None = None,
 ) -> Film:
-    """Settings as they come from a page or a program.
+    """Settings as they come from a page or a program; those that are None are the usual ones.
 
     Raises:
         NopoError: one of them is not offered.
     """
+    usual = Film()
+    size = usual.size if size is None else size
+    fps = usual.fps if fps is None else fps
+    turn_seconds = usual.turn_seconds if turn_seconds is None else turn_seconds
+    background = usual.background if background is None else background
+    framing = usual.framing if framing is None else framing
+    elevation_deg = usual.elevation_deg if elevation_deg is None else elevation_deg
     if size not in SIZES:
         raise NopoError(f"Choose a size of {', '.join(map(str, SIZES))} pixels.")
     if fps not in RATES:

@@ -17,7 +17,7 @@ from nopo.demo import look, work
 from nopo.demo.film import film_of
 from nopo.demo.report import WAITING, Report, said
 from nopo.demo.shelf import Shelf, about
-from nopo.demo.shots import FACING, Desk, Shot, canvas, status
+from nopo.demo.shots import FACING, Desk, Shot, canvas, offered_matting, status
 from nopo.demo.visits import Visit, Visits
 from nopo.errors import Cancelled, NopoError
 from nopo.export.formats import FORMATS
@@ -155,7 +155,12 @@ class Handlers:
     # Avatar, motions, files
 
     def reconstruct(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
-        """Make the avatar of the cut-outs, and its turntable: progress, video, its file, tab, avatar's file, viewer."""
+        """Make the avatar of the cut-outs, and its turntable.
+
+        Yields:
+            Progress, video, its file, tab, avatar's file, viewer; the last file for other programs and its progress,
+            which are of the avatar before and go.
+        """
         visit = self._visit(request)
         used = [shot for shot in visit.shots if shot.mask is not None]
         video, avatar = visit.new_file(".mp4"), visit.new_file(".safetensors")
@@ -172,9 +177,10 @@ class Handlers:
             if done:
                 visit.avatar = avatar
                 visit.moved = False
-                yield html, str(video), str(video), gr.Tabs(selected="turntable"), str(avatar), look.NOTHING_TO_TURN
+                shown = str(video), str(video), gr.Tabs(selected="turntable"), str(avatar), look.NOTHING_TO_TURN
+                yield html, *shown, gr.update(visible=False), ""
             else:
-                yield html, *[gr.skip()] * 5
+                yield html, *[gr.skip()] * 7
 
     def turn(self, request: gr.Request, *film: Any) -> Generator[tuple[Any, ...], None, None]:
         """Draw the turntable again, with other settings: progress, video, its file, tab."""
@@ -280,8 +286,8 @@ class Handlers:
         self._visit(request).stop()
 
     def leave(self, request: gr.Request) -> None:
-        """The page was closed: stop, and remove the visitor's files."""
-        self.visits.end(request.session_hash)
+        """The page was closed, or its connection is interrupted; see `Visits.leave`."""
+        self.visits.leave(request.session_hash)
 
     def _visit(self, request: gr.Request) -> Visit:
         return self.visits.of(request.session_hash)
@@ -374,4 +380,4 @@ def _shown(video: Path, tab: str) -> tuple[Any, ...]:
 
 
 def _matting(matting: str) -> str:
-    return matting if matting in CHOICES else "auto"
+    return matting if matting in offered_matting() else "auto"

@@ -45,7 +45,7 @@ SPEAK = """
 
 CONSENT = """
 <p class="consent">Only use photos of yourself, or of people who agree to it. They stay on the machine that runs this
-page and are deleted when you leave, copies at the latest 70 minutes later.</p>
+page and are deleted ten minutes after you leave, copies at the latest 70 minutes after.</p>
 """
 
 MOTION_FILES = """

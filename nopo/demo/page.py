@@ -14,12 +14,12 @@ from nopo.demo.examples import example_people
 from nopo.demo.film import FRAMINGS, PAPER, RATES, SIZES, Film
 from nopo.demo.handlers import Handlers
 from nopo.demo.shelf import Shelf, about
-from nopo.demo.shots import FACING
+from nopo.demo.shots import FACING, offered_matting
 from nopo.demo.wire import Parts, wire
 from nopo.export.formats import FORMATS
 from nopo.motions import names
 from nopo.pipeline import Pipeline
-from nopo.preprocess.matte import CHOICES, SHIPPED, is_present
+from nopo.preprocess.matte import SHIPPED
 from nopo.views import MAX_VIEWS
 
 QUEUE = 24
@@ -33,9 +33,6 @@ MATTING_WORDS = {
     SHIPPED: "U²-Net, small and quick",
     "none": "none: photos are cut out",
 }
-TOO_LARGE_TO_FETCH = "birefnet-portrait"
-"""Nearly a gigabyte, and as slow as it is large: only where the owner has put it."""
-
 FRAMING_WORDS = {"whole": "whole body", "half": "upper body", "head": "head"}
 
 
@@ -67,8 +64,7 @@ def build(pipeline: Pipeline) -> gr.Blocks:
 
 def _matting() -> list[tuple[str, str]]:
     """Matting models to choose from, and what to call them."""
-    offered = [name for name in CHOICES if name != TOO_LARGE_TO_FETCH or is_present(name)]
-    return [(MATTING_WORDS[name], name) for name in offered]
+    return [(MATTING_WORDS[name], name) for name in offered_matting()]
 
 
 def _photos() -> dict[str, Any]:

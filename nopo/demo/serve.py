@@ -51,7 +51,8 @@ def launch(args: argparse.Namespace) -> None:
     _check_address(host, args.port)
     if args.mcp:
         _require_mcp()
-    if auth is None and (args.share or host not in THIS_MACHINE) and "SPACE_ID" not in os.environ:
+    shared = args.share or os.environ.get("GRADIO_SHARE", "").lower() == "true"
+    if auth is None and (shared or host not in THIS_MACHINE) and "SPACE_ID" not in os.environ:
         LOGGER.warning(OPEN_TO_ALL)
 
     import gradio as gr
@@ -60,16 +61,18 @@ def launch(args: argparse.Namespace) -> None:
     from nopo.demo.examples import FOLDER
     from nopo.demo.page import build
     from nopo.demo.ready import get_ready
+    from nopo.demo.visits import keep_uploads_apart
     from nopo.pipeline import Pipeline
 
     pipeline = Pipeline.load(args.model, args.device)
     get_ready()
+    keep_uploads_apart()
     page = build(pipeline)
     try:
         page.launch(
             server_name=args.host,
             server_port=args.port,
-            share=args.share or None,  # None: GRADIO_SHARE may say so, too
+            share=shared,
             auth=auth,
             max_file_size=round(args.max_upload * 2**20),
             mcp_server=args.mcp or None,

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from nopo.errors import MatteError, NopoError
 from nopo.preprocess.load import Photo, load_photo
+from nopo.preprocess.matte import CHOICES, is_present
 from nopo.preprocess.stage import Cutout, cut_out
 
 SHOWN_PX = 720
@@ -31,6 +32,9 @@ NOBODY = "Press its cut-out to mark the person yourself, or to remove the photo.
 CROWD = "The largest is taken; press its cut-out to mark another."
 FACING = {"auto": "auto", "front": "the camera", "back": "away", "left": "left", "right": "right"}
 """What `nopo.encode.facing` calls a direction, and what the page calls it; left and right are the photo's."""
+
+TOO_LARGE_TO_FETCH = "birefnet-portrait"
+"""Nearly a gigabyte, and as slow as it is large: only where the owner has put it."""
 
 VEIL, INK = (236, 233, 228), (165, 158, 147)
 READY = "Is all of the person there, and nothing else? Press a cut-out to put it right."
@@ -142,6 +146,11 @@ class Desk:
             for cross in ((110, 160, 190, 240), (190, 160, 110, 240)):
                 pen.line(cross, fill=INK, width=10)
         return self._shown(np.asarray(picture))
+
+
+def offered_matting() -> tuple[str, ...]:
+    """The matting models that a visitor may choose."""
+    return tuple(name for name in CHOICES if name != TOO_LARGE_TO_FETCH or is_present(name))
 
 
 def status(shots: Sequence[Shot], wanted: int | None, given: int) -> str:

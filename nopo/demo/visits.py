@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import secrets
@@ -17,8 +18,21 @@ from nopo.demo.shots import Shot
 from nopo.errors import Cancelled
 
 FORGOTTEN_AFTER_S = 3600.0
+LEFT_AFTER_S = 600.0
+"""A page that seems to be closed may be a phone that changes networks: so long its visitor may come back."""
+
 LOOKED_AFTER_EVERY_S = 600.0
 PREFIX = "nopo-visit-"
+UPLOADS = "GRADIO_TEMP_DIR"
+"""Where Gradio keeps what is uploaded and what is shown, if the owner or we say so."""
+
+
+def keep_uploads_apart() -> None:
+    """Give Gradio a folder of this process, so that what a killed server left can be told from what is in use."""
+    if not os.environ.get(UPLOADS):
+        folder = tempfile.mkdtemp(prefix=f"{PREFIX}uploads-")
+        os.environ[UPLOADS] = folder
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 @dataclass
@@ -116,6 +130,23 @@ class Visits:
             visit.last_seen = time.monotonic()
             return visit
 
+    def leave(self, session: str | None) -> None:
+        """The visitor seems to have gone: stop their work at once, and end the visit unless they come back soon."""
+        with self._lock:
+            visit = self._visits.get(session or "")
+        if visit is None:
+            return
+        visit.stop()
+        seen = visit.last_seen
+
+        def end() -> None:
+            if visit.last_seen == seen:
+                self.end(session)
+
+        timer = threading.Timer(LEFT_AFTER_S, end)
+        timer.daemon = True
+        timer.start()
+
     def end(self, session: str | None) -> None:
         """Stop the visitor's work and remove the folder."""
         with self._lock:
@@ -138,6 +169,10 @@ class Visits:
                 self.end(session)
             else:
                 visit.keep_files()
+        uploads = Path(os.environ.get(UPLOADS, ""))
+        if uploads.name.startswith(PREFIX):
+            with contextlib.suppress(OSError):
+                os.utime(uploads)
         for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
             with contextlib.suppress(OSError):
                 if time.time() - folder.stat().st_mtime > FORGOTTEN_AFTER_S:

@@ -19,6 +19,10 @@ WORKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden
 LOOKING: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "concurrency_id": "look"}
 
 
+WHOLE = {"html": "all built-in motions", "avatar": "the whole avatar"}
+"""What these formats hold without a motion or a pose; the others the T-pose."""
+
+
 @dataclass(frozen=True)
 class Parts:
     """The components that the buttons need."""
@@ -97,7 +101,7 @@ def wire(parts: Parts, handlers: Handlers) -> None:
     look = [parts.size, parts.fps, parts.turn_seconds, parts.background, parts.framing, parts.elevation]
     turned = [parts.making, parts.turntable, parts.save_turntable, parts.stage]
     moved = [parts.moving, parts.animation, parts.save_animation, parts.stage]
-    made = [*turned, parts.save_avatar, parts.viewer]
+    made = [*turned, parts.save_avatar, parts.viewer, parts.file, parts.writing]
     work(parts.make.click, parts.stop_making, handlers.reconstruct, look, made)
     work(parts.turn.click, parts.stop_making, handlers.turn, look, turned)
     parts.by_hand.select(handlers.by_hand, None, parts.viewer, **LOOKING)
@@ -117,8 +121,8 @@ def about_format(kind: str) -> tuple[Any, ...]:
     """What opens the format, what it can hold, whether without a background; and the file that was made is gone."""
     chosen = FORMATS[kind]
     holds = []
-    if chosen.takes_pose or not (chosen.takes_pose or chosen.moves):
-        holds.append(("T-pose", "t"))
+    if not chosen.moves:
+        holds.append((WHOLE.get(kind, "T-pose"), "t"))
     if chosen.takes_pose:
         holds.append(("one pose of the motion", "pose"))
     if kind in FILMS:

@@ -24,7 +24,7 @@ from nopo.avatar import Avatar
 from nopo.demo.film import Film, write_film
 from nopo.demo.shelf import Shelf
 from nopo.demo.zero import gpu
-from nopo.errors import Cancelled, NopoError
+from nopo.errors import Cancelled, NopoError, no_memory
 from nopo.export.formats import export
 from nopo.export.web import built_in, web_page
 from nopo.motion import Motion
@@ -235,7 +235,7 @@ def trouble(error: Exception) -> str:
     LOGGER.error("failed unexpectedly", exc_info=error)
     if isinstance(error, gr.Error):  # of ZeroGPU, which says why no GPU was given, with links
         return re.sub("<[^>]*>", "", str(error.message))
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if no_memory(error):
         return "There was not enough memory; choose a smaller video, or fewer photos."
     if isinstance(error, OSError):
         reason = error.strerror or type(error).__name__

@@ -28,7 +28,7 @@ def write_packed(
 ) -> Path:
     """Write a compressed file.
 
-    Centres are kept to a quarter of a millimetre or better, colours to a level of 255, scales to 3 %.
+    Centres are kept to half a millimetre or better, colours to a level of 255, scales to 3 %.
 
     Args:
         gaussians: who; those that cannot be seen are left out.

@@ -89,6 +89,9 @@ def test_trouble_is_one_sentence_that_says_what_to_do(
         ({"api_name": "/animate", "avatar": given, "motion": "/etc/passwd"}, "^Choose one of the motions"),
         ({"api_name": "/animate", "avatar": given, "motion_file": handle_file(str(noise))}, "^Your file is not"),
         ({"api_name": "/export", "avatar": given, "format": "exe"}, "^Choose one of the formats"),
+        ({"api_name": "/export", "avatar": given, "moment": 0.5}, "^A moment needs a motion"),
+        ({"api_name": "/export", "avatar": given, "moment": 0.5, "motion": "wave", "format": "gif"}, "^A moment needs"),
+        ({"api_name": "/cutouts", "photos": [cutout], "matting": "none; rm"}, "^Choose one of the matting models"),
     ):
         with pytest.raises(AppError, match=words):
             client.predict(**call)

@@ -14,9 +14,10 @@ from PIL import Image
 from nopo.avatar import Avatar
 from nopo.demo import shots, work
 from nopo.demo.api import Endpoints
-from nopo.demo.film import PAPER
+from nopo.demo.film import PAPER, Film, film_of
 from nopo.demo.handlers import Handlers
 from nopo.demo.shots import READY, canvas
+from nopo.demo.wire import about_format
 from nopo.demo.work import Step, open_shop
 from nopo.errors import Cancelled
 from nopo.pipeline import Pipeline
@@ -71,7 +72,8 @@ def test_the_whole_way_for_one_visitor_and_nothing_for_another(handlers: Handler
     assert len(cutouts) == 1 and status == READY and panel["visible"] is False
     assert [state["interactive"] for state in handlers.states(amy)[:5]] == [True] + [False] * 4
 
-    told, video, same, _, avatar, _ = last(handlers.reconstruct(amy, *FILM))
+    told, video, same, _, avatar, _, file, writing = last(handlers.reconstruct(amy, *FILM))
+    assert (file["visible"], writing) == (False, ""), "a file that was made is of the avatar before"
     assert "Making the avatar" in told and told.count(" s</span>") == 3
     assert video == same and Path(video).stat().st_size > 1000
     assert len(Avatar.load(avatar).gaussians) > 1000
@@ -84,6 +86,8 @@ def test_the_whole_way_for_one_visitor_and_nothing_for_another(handlers: Handler
     for made in (handlers.again(bob, *FILM), handlers.turn(bob, *FILM), handlers.write(bob, "ply", "t", 0, True)):
         assert "Make an avatar first." in last(made)[0]
     handlers.leave(amy)
+    assert Path(avatar).exists(), "a phone that changes networks comes back"
+    handlers.visits.end("amy")
     assert not Path(avatar).exists()
 
 
@@ -351,3 +355,25 @@ def test_nothing_stays_of_what_is_made_for_a_program_that_has_left(
     with pytest.raises(Cancelled):
         Endpoints(handlers).turntable(SimpleNamespace(session_hash="program", headers={}), str(saved_avatar))
     assert not folder.exists()
+
+
+def test_files_are_called_what_they_hold() -> None:
+    def choices(kind: str) -> list[tuple[str, str]]:
+        return about_format(kind)[1]["choices"]
+
+    assert choices("ply") == [("T-pose", "t"), ("one pose of the motion", "pose")]
+    assert choices("html") == [("all built-in motions", "t"), ("the motion", "motion")]
+    assert choices("avatar") == [("the whole avatar", "t")]
+    assert choices("gif") == [("one turn", "t"), ("the motion", "motion")]
+
+
+def test_only_matting_models_that_are_offered_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shots, "is_present", lambda name: False)
+    assert "birefnet-portrait" not in shots.offered_matting() and "isnet-general-use" in shots.offered_matting()
+    monkeypatch.setattr(shots, "is_present", lambda name: True)
+    assert "birefnet-portrait" in shots.offered_matting(), "the owner has put it there"
+
+
+def test_settings_that_a_program_leaves_out_are_the_usual_ones() -> None:
+    assert film_of(None, None, None, None, None, None) == Film()
+    assert film_of(384, None, 2.0) == Film(size=384, turn_seconds=2.0)

@@ -17,11 +17,12 @@ from nopo.pipeline import Pipeline
 
 
 @pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
     """Nothing is loaded or opened; instead, what would be done is listed in order, the last with its options."""
     done: list[Any] = []
-    for variable in ("GRADIO_SERVER_NAME", "SPACE_ID", "SPACES_ZERO_GPU"):
+    for variable in ("GRADIO_SERVER_NAME", "GRADIO_SHARE", "SPACE_ID", "SPACES_ZERO_GPU"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
     fake = SimpleNamespace(launch=lambda **options: done.append(options))
     monkeypatch.setattr(Pipeline, "load", staticmethod(lambda model, device: done.append((model, device))))
     monkeypatch.setattr(ready, "get_ready", lambda: done.append("ready"))
@@ -96,6 +97,15 @@ def test_an_open_door_is_pointed_out_once(
     with caplog.at_level(logging.WARNING):
         assert serve.serve(options) == 0
     assert [record.message for record in caplog.records] == [serve.OPEN_TO_ALL] * warned
+
+
+def test_a_link_that_the_environment_asks_for_is_pointed_out_too(
+    opened: list[Any], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRADIO_SHARE", "True")
+    with caplog.at_level(logging.WARNING):
+        assert serve.serve([]) == 0
+    assert opened[-1]["share"] and [record.message for record in caplog.records] == [serve.OPEN_TO_ALL]
 
 
 def test_it_says_in_one_sentence_why_it_cannot_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,44 @@ def test_leaving_stops_the_work_in_progress() -> None:
         visit.check()
 
 
+def test_a_page_whose_connection_breaks_finds_its_files_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visits_module, "LEFT_AFTER_S", 0.3)
+    visits = Visits()
+    amy, bob = visits.of("amy"), visits.of("bob")
+    for name in ("amy", "bob", "nobody"):
+        visits.leave(name)
+    with pytest.raises(Cancelled):
+        amy.check()
+    time.sleep(0.01)
+    assert visits.of("amy") is amy, "she is back"
+    limit = time.monotonic() + 5
+    while bob.folder.exists() and time.monotonic() < limit:
+        time.sleep(0.05)
+    time.sleep(0.1)
+    assert amy.folder.is_dir() and not bob.folder.exists()
+    visits.end_all()
+
+
+def test_uploads_lie_in_a_folder_of_this_process_unless_the_owner_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    visits_module.keep_uploads_apart()
+    uploads = Path(os.environ["GRADIO_TEMP_DIR"])
+    assert uploads.parent == tmp_path and uploads.is_dir()
+    left = tmp_path / f"{uploads.name}-of-a-killed-server"
+    left.mkdir()
+    long_ago = time.time() - 2 * visits_module.FORGOTTEN_AFTER_S
+    for path in (uploads, left):
+        os.utime(path, (long_ago, long_ago))
+    Visits().forget_old()
+    assert uploads.is_dir() and not left.exists()
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "/owner")
+    visits_module.keep_uploads_apart()
+    assert os.environ["GRADIO_TEMP_DIR"] == "/owner"
+
+
 def test_stopping_lasts_until_the_next_start() -> None:
     visits = Visits()
     visit = visits.of("amy")
