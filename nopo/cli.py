@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from nopo import __version__
-from nopo.errors import NopoError, refused
+from nopo.errors import NO_MEMORY, NopoError, no_memory, refused
 
 FRAMINGS = ("whole", "half", "head")
 FILES = ".mp4, .webm, .webp, .gif, .zip of pictures, or a folder of them"
@@ -41,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(str(error))
     except OSError as error:
         return _failed(refused(error))
+    except (MemoryError, RuntimeError) as error:
+        if not no_memory(error):
+            raise
+        return _failed(NO_MEMORY)
     except KeyboardInterrupt:
         return _failed("Stopped.")
 

@@ -55,6 +55,15 @@ class Cancelled(NopoError):  # noqa: N818 (a wish of the user, not a fault)
     """The user stopped the work."""
 
 
+NO_MEMORY = "There was not enough memory; give fewer or smaller pictures."
+
+
+def no_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of the machine or of a GPU."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "out of memory" in said or "can't allocate memory" in said
+
+
 def refused(error: OSError) -> str:
     """What the operating system refused, in one sentence with the file's name and not its whole path."""
     name = Path(error.filename).name if isinstance(error.filename, str) else "A file"

@@ -19,8 +19,10 @@ def partial_file(path: Path) -> Iterator[Path]:
     The name ends in the suffixes of `path`, for writers that choose a format by it.
 
     Raises:
-        ExportError: `path` cannot be written.
+        ExportError: `path` cannot be written, or is no name of a new file.
     """
+    if not path.name:
+        raise ExportError("Name a new file or folder for the result.")
     partial = path.with_name(f".partial-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +38,16 @@ def partial_file(path: Path) -> Iterator[Path]:
         else:
             with contextlib.suppress(OSError):  # a read-only disk refuses even where there is nothing to remove
                 partial.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        ExportError: `path` cannot be written.
+    """
+    with partial_file(path) as partial, writing(path):
+        partial.write_text(text, "utf-8")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from nopo.avatar import Avatar
 from nopo.errors import ExportError
 from nopo.export.moving import moving_writer
 from nopo.export.sheet import contact_sheet
-from nopo.files import partial_file
+from nopo.files import partial_file, write_text
 from nopo.framing import Framing, checked_size
 from nopo.motion import MAX_FPS
 from nopo.pipeline import Pipeline
@@ -120,8 +120,7 @@ def write_results(
         with watch.stage("turntable"):
             files.append(_turntable(pipeline, avatar, folder, wishes, look, progress))
     timings = {"photos": len(photos), "gaussians": len(avatar.gaussians), "device": str(pipeline.device)}
-    with partial_file(folder / "timings.json") as partial:
-        partial.write_text(json.dumps({**timings, "stages": watch.stages}, indent=2) + "\n")
+    write_text(folder / "timings.json", json.dumps({**timings, "stages": watch.stages}, indent=2) + "\n")
     return Results((*files, "timings.json"), len(avatar.gaussians), watch.stages)
 
 

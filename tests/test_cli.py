@@ -3,6 +3,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -141,6 +142,32 @@ def test_files_of_the_wrong_kind(tmp_path: Path, saved_avatar: Path, capsys) -> 
         assert main(["animate", str(saved_avatar), "--motion", motion, "-o", str(tmp_path / "a.mp4"), "--quiet"]) == 2
         assert Path(motion).name in sentence(capsys)
     assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_a_folder_of_no_name_is_no_result(saved_avatar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["render", str(saved_avatar), "-o", ".", "--frames", "2", "--size", "32", "--quiet"]) == 2
+    assert "Name a new file or folder" in sentence(capsys)
+
+
+def test_memory_that_runs_out_is_one_sentence(saved_avatar: Path, tmp_path: Path, monkeypatch, capsys) -> None:
+    render = ["render", str(saved_avatar), "-o", str(tmp_path / "a.mp4"), "--quiet"]
+    for error in (MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")):
+        monkeypatch.setattr("nopo.commands.render.run", Mock(side_effect=error))
+        assert main(render) == 2
+        assert "not enough memory" in sentence(capsys)
+    monkeypatch.setattr("nopo.commands.render.run", Mock(side_effect=RuntimeError("a mistake of ours")))
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        main(render)
+
+
+def test_figures_are_not_lost_when_their_file_cannot_be_written(tmp_path: Path, monkeypatch, capsys) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("nopo.commands.evaluate.evaluate_open", lambda *_, **__: {"photos_1": {"swaps": 0.25}})
+    assert main(["evaluate", "open", "--json", str(tmp_path / "file" / "figures.json")]) == 2
+    told = capsys.readouterr()
+    assert "swaps 0.250" in told.out
+    assert "figures.json cannot be written" in told.err and "partial" not in told.err
 
 
 def frames_of(path: Path) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from nopo.batch.run import Outcome
 from nopo.batch.subjects import Subject
 from nopo.errors import NopoError
 from nopo.export.sheet import contact_sheet
-from nopo.files import partial_file
+from nopo.files import partial_file, write_text
 from nopo.preprocess.load import load_photo
 from nopo.results import SIDES
 
@@ -38,8 +38,7 @@ def write_report(outcomes: Sequence[Outcome], subjects: Sequence[Subject], out: 
         The files: batch.json, batch.csv, sheet.png; sheet-2.png and so on where there are many people.
     """
     table = [asdict(outcome) for outcome in outcomes]
-    with partial_file(out / "batch.json") as partial:
-        partial.write_text(json.dumps(table, indent=2) + "\n")
+    write_text(out / "batch.json", json.dumps(table, indent=2) + "\n")
     with partial_file(out / "batch.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Outcome)])
         writer.writeheader()

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nopo.batch.subjects import Subject
-from nopo.errors import Cancelled, NopoError, PhotoError, refused
-from nopo.files import partial_file, writing
+from nopo.errors import NO_MEMORY, Cancelled, NopoError, PhotoError, no_memory, refused
+from nopo.files import write_text, writing
 from nopo.pipeline import Pipeline
 from nopo.progress import Progress, silent
 from nopo.results import Wishes, write_results
@@ -106,9 +106,8 @@ def run_batch(
         seconds = round(time.perf_counter() - start, 3)
         result: Literal["done", "failed"] = "failed" if error else "done"
         if not earlier_stay:
-            with partial_file(folder / RECORD) as partial:  # last: it says that the rest is complete
-                written = {"result": result, "error": error, "seconds": seconds, **about, "recipe": recipe}
-                partial.write_text(json.dumps(written, indent=2) + "\n")
+            written = {"result": result, "error": error, "seconds": seconds, **about, "recipe": recipe}
+            write_text(folder / RECORD, json.dumps(written, indent=2) + "\n")  # last: it says that the rest is complete
         yield Outcome(subject.name, len(subject.photos), seconds, result, error)
 
 
@@ -175,6 +174,6 @@ def _sentence(problem: Exception) -> str:
         return str(problem)
     if isinstance(problem, OSError):
         return refused(problem)
-    if isinstance(problem, MemoryError) or "out of memory" in str(problem).lower():
-        return "There was not enough memory; give fewer or smaller pictures."
+    if no_memory(problem):
+        return NO_MEMORY
     return f"It failed unexpectedly ({type(problem).__name__}); run it alone to see why."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import lzma
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -17,6 +19,11 @@ from nopo.body.smplx import NUM_BETAS, Gender, load_smplx
 from nopo.errors import BodyError
 
 LOGGER = logging.getLogger(__name__)
+
+# What zipfile, numpy and json let out when bytes are wrong; RuntimeError is of passwords and of endless brackets.
+_DAMAGE = (
+    OSError, ValueError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 
 
 def rest_joints_of(path: str | Path, smplx: str | Path | None = None) -> Tensor:
@@ -59,7 +66,7 @@ def read_betas(path: Path) -> tuple[Tensor, Gender]:
         betas = torch.from_numpy(np.asarray(content["betas"], np.float32).reshape(-1))
     except KeyError as error:
         raise BodyError(f"{path.name} has no betas; give a file that has, or leave --betas out.") from error
-    except (OSError, ValueError, TypeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise BodyError(f"{path.name} cannot be read: give an .npz or .json file with betas.") from error
     if not 0 < len(betas) <= 400 or not betas.isfinite().all():
         raise BodyError(f"{path.name} has betas that are no SMPL-X shape: give 10 numbers.")

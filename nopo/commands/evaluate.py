@@ -9,7 +9,7 @@ import sys
 from nopo.commands.bars import bars
 from nopo.evaluate.open_model import as_text, evaluate_open
 from nopo.evaluate.sheet import write_sheet
-from nopo.files import partial_file
+from nopo.files import write_text
 from nopo.pipeline import Pipeline
 
 
@@ -20,11 +20,10 @@ def run(args: argparse.Namespace) -> None:
             args.model, args.subjects, args.seed, args.device,
             photos=args.photos, frontal=args.frontal, progress=progress,
         )  # fmt: skip
+    if not args.quiet:  # first: whatever refuses to be written, half an hour of work is not lost
+        sys.stdout.write(as_text(table) + "\n")
     if args.json:
         about = {"model": args.model, "subjects": args.subjects, "seed": args.seed, "frontal": args.frontal}
-        with partial_file(args.json) as partial:
-            partial.write_text(json.dumps({**table, "about": about}, indent=2) + "\n")
+        write_text(args.json, json.dumps({**table, "about": about}, indent=2) + "\n")
     if args.sheet:
         write_sheet(args.sheet, Pipeline.load(args.model, args.device), seed=args.seed)
-    if not args.quiet:
-        sys.stdout.write(as_text(table) + "\n")

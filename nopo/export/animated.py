@@ -75,7 +75,8 @@ def write_png_frames(folder: str | Path, frames: Iterable[np.ndarray]) -> Path:
     """
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ExportError(f"{folder.name} exists and is not an empty folder; choose another one for the frames.")
+        name = folder.resolve().name
+        raise ExportError(f"{name} exists and is not an empty folder; choose another one for the frames.")
     with closing(frames), partial_file(folder) as partial:
         for number, frame in enumerate(checked(frames)):
             with writing(folder):

@@ -26,7 +26,7 @@ MAX_SIDE_PX = 2048
 
 MIN_SIDE_PX = 32
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")
-_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, struct.error)
+_DAMAGED = (OSError, SyntaxError, ValueError, TypeError, EOFError, IndexError, KeyError, RuntimeError, struct.error)
 """What Pillow's readers raise, each for another kind of damage."""
 
 _TURNED = {

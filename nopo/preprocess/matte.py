@@ -163,7 +163,7 @@ def _predict_twice(rgb: np.ndarray, model: str) -> np.ndarray:
     reach = round(0.25 * longer)  # the first look may have missed feet and hands
     rows = slice(max(0, top - reach), bottom + reach)
     columns = slice(max(0, left - reach), right + reach)
-    close = np.zeros_like(full)
+    close = full.copy()
     close[rows, columns] = _predict(rgb[rows, columns], model)
     return close if (close > PRESENT).any() else full
 
@@ -199,6 +199,10 @@ def load_session(model: str) -> Any:
         return session_class(model, options)
     except OSError as error:  # no network: pooch's errors and requests' are OSErrors
         raise MatteError(f"The matting model {model} could not be downloaded; choose {SHIPPED}.") from error
+    except Exception as error:  # of onnxruntime's own types, or pooch's: a file that is not the network
+        raise MatteError(
+            f"The file of the matting model {model} is damaged; delete it, or choose {SHIPPED}."
+        ) from error
 
 
 @cache

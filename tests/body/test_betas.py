@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nopo.body.betas import read_betas
+from nopo.errors import BodyError
 
 
 @pytest.mark.parametrize(
@@ -19,3 +20,14 @@ def test_the_gender_is_read_however_a_motion_file_writes_it(tmp_path, written):
 def test_a_gender_that_smplx_does_not_know_is_neutral(tmp_path, written):
     (tmp_path / "frame.json").write_text(json.dumps({"betas": [[0.5] * 10], "gender": written}))
     assert read_betas(tmp_path / "frame.json")[1] == "neutral"
+
+
+def test_whatever_is_wrong_with_a_file_of_betas_is_one_sentence(tmp_path):
+    np.savez_compressed(tmp_path / "walk.npz", betas=np.arange(100.0))
+    data = bytearray((tmp_path / "walk.npz").read_bytes())
+    data[80:86] = b"\xff" * 6
+    (tmp_path / "walk.npz").write_bytes(data)
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for name in ("walk.npz", "deep.json"):
+        with pytest.raises(BodyError, match=f"^{name} cannot be read: give an .npz or .json file with betas.$"):
+            read_betas(tmp_path / name)

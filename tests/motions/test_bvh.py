@@ -9,6 +9,7 @@ from nopo.body.skeleton import JOINT_NAMES, PARENTS
 from nopo.errors import MotionError
 from nopo.motions import load_motion
 from nopo.motions.contact import floor_height, sole_points
+from nopo.motions.files import bvh
 from nopo.motions.files.bones import recognise
 from nopo.rotations import axis_angle_to_matrix
 
@@ -226,8 +227,15 @@ BAD = {
     "with no time": (lambda text: text.replace("Frame Time: 0.1", "Frame Time: 1e-320 0"), "damaged|frame rate"),
     "of no frames": (lambda text: text.replace("Frames: 40", "Frames: 0"), "no frames"),
     "of too many": (lambda text: text.replace("Frames: 40", "Frames: 10000000"), "10,000,000 frames"),
+    "with channels below none": (lambda text: text.replace("CHANNELS 3", "CHANNELS -2"), "damaged or incomplete"),
     "with another tree": (lambda text: text.replace("CHANNELS 6 Xposition", "CHANNELS 5"), "do not fit"),
 }
+
+
+def test_more_joints_and_frames_than_fit_into_memory_are_refused(tmp_path, motion, monkeypatch):
+    monkeypatch.setattr(bvh, "MAX_PLACES", 1000)
+    with pytest.raises(MotionError, match="joints in 40 frames: cut the motion first"):
+        load_motion(write_bvh(tmp_path / "m.bvh", motion, "mixamo"))
 
 
 @pytest.mark.parametrize("case", BAD)

@@ -236,13 +236,32 @@ def npz(path, **arrays):
     return path
 
 
-def lying_npz(path, frames):
+def lying_npz(path, frames, numbers=165, column_major=False):
     """An archive whose header announces more than it holds: reading must not believe it first."""
-    header = {"descr": "<f4", "fortran_order": False, "shape": (frames, 165)}
+    header = {"descr": "<f4", "fortran_order": column_major, "shape": (frames, numbers)}
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("poses.npy", "w") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         stream.write(b"\0" * 100_000)
     return path
+
+
+def locked_zip(path):
+    """Says of its only frame that a password opens it."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0.json", '{"body_pose": [0]}')
+    data = bytearray(path.read_bytes())
+    for begin, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        data[data.index(begin) + flags] |= 1
+    return text(path, bytes(data))
+
+
+def damaged_zip(path):
+    """Its frame does not come out of the compressed bytes whole."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.json", '{"body_pose": [' + ", ".join(map(str, range(200))) + "]}")
+    data = bytearray(path.read_bytes())
+    data[60:66] = b"\xff" * 6
+    return text(path, bytes(data))
 
 
 def nan_poses():
@@ -269,6 +288,12 @@ BAD = {
     "zero frames": (lambda d: npz(d / "a.npz", poses=np.zeros((0, 165)), fps=30), "no frames"),
     "ten million frames": (lambda d: lying_npz(d / "a.npz", 10**7), "10,000,000 frames"),
     "a header that lies": (lambda d: lying_npz(d / "a.npz", 900_000), "damaged"),
+    "less than no frames": (lambda d: lying_npz(d / "a.npz", -1), "damaged"),
+    "frames of thousands": (lambda d: lying_npz(d / "a.npz", 90, 4096), "damaged"),
+    "columns of a gigabyte": (lambda d: lying_npz(d / "a.npz", 900_000, column_major=True), "more than plain numbers"),
+    "a zip with a password": (lambda d: locked_zip(d / "a.zip"), "without a password"),
+    "a damaged zip": (lambda d: damaged_zip(d / "a.zip"), "cannot be unpacked"),
+    "json of thousands": (lambda d: text(d / "a.json", f'[{{"body_pose": {[0] * 5000}}}]'), "not SMPL-X parameters"),
     "an unknown skeleton": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 93)), fps=30), "31 joints"),
     "quaternions": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 22, 4)), fps=30), "22"),
     "no frame rate": (lambda d: npz(d / "a.npz", poses=np.zeros((5, 165)), fps=0), "frame rate"),

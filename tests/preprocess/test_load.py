@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
+from PIL.PngImagePlugin import PngImageFile
 
 from nopo.errors import DependencyError, PhotoError
 from nopo.preprocess.load import MAX_SIDE_PX, load_photo
@@ -151,6 +152,19 @@ def test_a_truncated_image(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(PhotoError, match=f"^cut{suffix} is damaged or was cut short"):
+        load_photo(path)
+
+
+def test_whatever_a_reader_raises_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of AVIF, HEIC and DDS raise RuntimeErrors."""
+    path = tmp_path / "phone.png"
+    Image.new("RGB", (64, 64)).save(path)
+
+    def load(self: object) -> None:
+        raise RuntimeError("Failed to decode frame 0")
+
+    monkeypatch.setattr(PngImageFile, "load", load)
+    with pytest.raises(PhotoError, match="^phone.png is damaged or was cut short"):
         load_photo(path)
 
 

@@ -55,6 +55,22 @@ def test_a_small_person_is_matted_again_from_close_by(monkeypatch: pytest.Monkey
     assert seen == [(400, 600), (150, 90)]
 
 
+def test_people_far_apart_are_all_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matte_module, "_predict", lambda rgb, model: (rgb[..., 0] > 128).astype(np.float32))
+    rgb = np.zeros((400, 1200, 3), np.uint8)
+    rgb[150:250, 100:140] = rgb[155:250, 1000:1040] = 255
+    full = matte_module.whole_matte(Photo(rgb, None, "two.jpg"), "u2netp")
+    assert matte_module.count_people(full) == 2
+    assert person_box(matte_module.only_person(full, "two.jpg")) == (150, 250, 100, 140)
+
+
+def test_a_file_that_is_no_network_is_one_sentence(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("U2NET_HOME", str(tmp_path))
+    (tmp_path / "isnet-general-use.onnx").write_text("<html>please log in</html>")
+    with pytest.raises(MatteError, match="^The file of the matting model isnet-general-use is damaged; delete it"):
+        matte(Photo(np.zeros((64, 64, 3), np.uint8), None, "me.jpg"), "isnet-general-use")
+
+
 def test_nobody() -> None:
     grey = load_photo(np.full((300, 300, 3), 128, np.uint8), "wall.jpg")
     with pytest.raises(MatteError, match="^Nobody was found in wall.jpg; give a photo of one person"):

@@ -21,6 +21,9 @@ from nopo.rotations import axis_angle_to_matrix
 
 MAX_BYTES = 512 << 20
 MAX_JOINTS = 1000
+MAX_PLACES = 5_000_000
+"""Joints times frames; where each of them is takes a hundred bytes."""
+
 _MOTION = re.compile(r"\bMOTION\s+Frames:\s*(\d+)\s*Frame\s+Time:\s*(\S+)[^\n]*\n", re.IGNORECASE)
 _LINE = re.compile(r"\S[^\n]*")
 _CHANNEL = re.compile(r"^([XYZ])(position|rotation)$", re.IGNORECASE)
@@ -93,6 +96,8 @@ def read_bvh(path: Path, max_seconds: float) -> Recording:
         raise MotionError(f"{path.name} is damaged or incomplete: export it again.") from error
     if values.shape[1] != sum(len(channels) for channels in tree.channels):
         raise MotionError(f"{path.name} has frames that do not fit its skeleton: export it again.")
+    if len(tree.names) * len(values) > MAX_PLACES:
+        raise MotionError(f"{path.name} has {len(tree.names)} joints in {len(values)} frames: cut the motion first.")
     if not torch.isfinite(values).all():
         raise MotionError(f"{path.name} holds values that are not numbers (NaN or infinity); export it again.")
     return retarget(tree, values, fps, path.name)
@@ -124,6 +129,8 @@ def parse_tree(text: str) -> Tree:
                 raise ValueError("too many joints")
         elif word == "CHANNELS":
             count = int(words[at + 1])
+            if count < 0:
+                raise ValueError("channels")
             for channel in words[at + 2 : at + 2 + count]:
                 matched = _CHANNEL.match(channel)
                 if matched is None:

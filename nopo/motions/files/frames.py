@@ -9,8 +9,10 @@ do, 20 a second are assumed.
 from __future__ import annotations
 
 import json
+import lzma
 import re
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
@@ -20,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from nopo.errors import MotionError
-from nopo.motions.files.parts import ARRAY_NAMES, FRAME_RATE, Recording, assemble, frame_limit
+from nopo.motions.files.parts import ARRAY_NAMES, FRAME_RATE, MAX_ROW, Recording, assemble, frame_limit
 
 DEFAULT_FPS = 20.0  # as NoPo-Avatar plays them, whose frames do not tell
 MAX_FRAME_BYTES = 1 << 20
@@ -66,8 +68,13 @@ def _from_folder(folder: Path, files: list[str]) -> Iterator[dict[str, Any]]:
 
 def _from_archive(archive: zipfile.ZipFile, files: list[str]) -> Iterator[dict[str, Any]]:
     for file in files:
-        with archive.open(file) as stream:
-            yield _parse(stream.read(MAX_FRAME_BYTES + 1), PurePosixPath(file).name)
+        name = PurePosixPath(file).name
+        try:
+            with archive.open(file) as stream:
+                text = stream.read(MAX_FRAME_BYTES + 1)
+        except (zlib.error, lzma.LZMAError, RuntimeError) as error:  # the last: a password, or a rare compression
+            raise MotionError(f"{name} cannot be unpacked: zip the frames again, without a password.") from error
+        yield _parse(text, name)
 
 
 def _parse(text: bytes, name: str) -> dict[str, Any]:
@@ -104,7 +111,10 @@ def _record(frames: Iterator[dict[str, Any]], announced: int, max_seconds: float
         count = frame_limit(announced, fps, max_seconds, name)
         for frame in islice(chain([first], frames), count):
             for key in ARRAY_NAMES & frame.keys():
-                columns.setdefault(key, []).append(np.asarray(frame[key], np.float32).reshape(-1))
+                numbers = np.asarray(frame[key], np.float32).reshape(-1)
+                if len(numbers) > MAX_ROW:
+                    raise ValueError(key)
+                columns.setdefault(key, []).append(numbers)
         arrays = {key: np.stack(rows) for key, rows in columns.items()}
     except (ValueError, TypeError, OverflowError) as error:
         raise MotionError(f"{name} has frames whose numbers are not SMPL-X parameters: export it again.") from error

@@ -1,11 +1,13 @@
 """AMASS and SMPL-X .npz files, and those of `Motion.save`.
 
 Nothing is unpickled, and no array is read beyond the frames that are used, whatever its header or the archive says:
-rows are taken from the front of the compressed stream.
+rows are taken from the front of the compressed stream. Arrays that lie column by column are read whole, if they are not
+too large.
 """
 
 from __future__ import annotations
 
+import lzma
 import math
 import tokenize
 import zipfile
@@ -16,16 +18,26 @@ from typing import IO
 import numpy as np
 
 from nopo.errors import MotionError
-from nopo.motions.files.parts import ARRAY_NAMES, FRAME_RATE, LOGGER, MAX_FRAMES, Recording, assemble, frame_limit
+from nopo.motions.files.parts import (
+    ARRAY_NAMES,
+    FRAME_RATE,
+    LOGGER,
+    MAX_FRAMES,
+    MAX_ROW,
+    Recording,
+    assemble,
+    frame_limit,
+)
 
-MAX_ROW = 4096
-"""Numbers a frame; a row of poses has 165."""
+MAX_COLUMN_MAJOR = 1 << 25
+"""Numbers in an array whose first frames are not what comes first: a quarter of a gigabyte."""
 
 DEFAULT_FPS = 30.0
 
 # What zipfile and numpy's header reader let out when bytes are wrong.
 _DAMAGE = (
-    ValueError, TypeError, IndexError, SyntaxError, RuntimeError, NotImplementedError, zlib.error, tokenize.TokenError,
+    ValueError, TypeError, IndexError, SyntaxError, RuntimeError, NotImplementedError, zlib.error, lzma.LZMAError,
+    tokenize.TokenError,
 )  # fmt: skip
 
 
@@ -74,7 +86,8 @@ def _first_rows(archive: zipfile.ZipFile, member: str, rows: int) -> np.ndarray:
         if len(shape) < 2 or column_major:
             rows = shape[0] if shape else 1  # what comes first in the stream is not the first frames
         rows = min(rows, shape[0]) if shape else 1
-        if row > MAX_ROW or rows > MAX_FRAMES:
+        too_large = column_major and rows * row > MAX_COLUMN_MAJOR
+        if row > MAX_ROW or rows > MAX_FRAMES or too_large or min(shape, default=0) < 0:
             raise ValueError(f"array of shape {shape}")
         data = stream.read(rows * row * dtype.itemsize)
     array = np.frombuffer(data, dtype, count=rows * row)

@@ -18,6 +18,9 @@ LOGGER = logging.getLogger(__name__)
 MAX_FRAMES = 1_000_000
 """Files that announce more are refused unread: at 120 frames a second this is more than two hours."""
 
+MAX_ROW = 256
+"""Numbers a frame of one part; a row of whole poses has 165."""
+
 MIN_FPS = 0.1
 
 TRANSLATION = ("trans", "transl", "translation", "smpl_trans")
