@@ -205,7 +205,7 @@ def measure(network: Network, photos: int, size: int) -> Tensor:
 def main() -> None:
     """Print a table in Markdown, a row as soon as it is known."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=int, default=8_000, help="that each network learns from")
+    parser.add_argument("--photos", type=int, default=8_000, help="that each network learns from, about")
     parser.add_argument("--size", type=int, default=96, help="of the photos, pixels")
     parser.add_argument("--held-out", type=int, default=200, help="photos that it is measured with")
     parser.add_argument("--only", nargs="*", help="names of variants")

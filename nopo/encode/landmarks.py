@@ -62,7 +62,8 @@ def find_landmarks(means: Tensor, opacities: Tensor, masks: Tensor, facing: Tens
     Returns:
         [N, SIZE]: for each landmark how far right, how far down and how well seen; from the top, the outline's widths
         and, in squared heights, the sum of its columns' distances from the middle; the direction; where in the frame
-        the outline begins and ends, its height, and whether the frame cuts it off below.
+        the outline begins and ends, its height, and whether it reaches the frame's lower edge, which it hardly ever
+        does: `frame_person` leaves a margin below a half body, too.
     """
     outline = _outline(masks, landmarks.dtype)
     right, low, seen = _where_seen(means, opacities, outline, landmarks)

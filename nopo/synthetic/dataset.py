@@ -341,7 +341,7 @@ def _sample_view(dice: Dice, points: Tensor, first: bool, wishes: _Wishes) -> Fr
 
 
 def _truth(person: Person, exposure: Exposure, mask: Tensor, shown: Tensor) -> dict[str, Tensor]:
-    """Truth at one sample of every pixel of which the photo shows at least half; see Batch."""
+    """Truth at one sample of every pixel of which the person covers more than half; see Batch."""
     samples, mesh = exposure.samples, load_mesh(mask.device)
     pixel = samples.pixel[: len(samples.covered)]
     keep = (samples.covered > 0.5) & (mask.flatten()[pixel] > 0.25) & (shown.flatten()[pixel] > 0.5)

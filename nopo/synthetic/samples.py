@@ -51,7 +51,9 @@ class Samples:
         return out.view(channels, n, size, size).transpose(0, 1)
 
 
-def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, supersample: int) -> Samples:
+def choose_samples(
+    keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, supersample: int, lean: Tensor
+) -> Samples:
     """Where to shade.
 
     Args:
@@ -60,6 +62,8 @@ def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, s
         faces: [F, 3] likewise.
         piece: [F] int64, pieces are surfaces of their own.
         supersample: s.
+        lean: [N] int64, 0 to 3: which of the four samples around the middle of a pixel comes first, if s is even. It
+            is off by half a sample; always the same one would move all that is seen, and all truth, one way.
     """
     n, fine, _ = keys.shape
     s, size = supersample, fine // supersample
@@ -76,6 +80,9 @@ def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, s
     covered = block > 0
     rank = torch.arange(1, s * s + 1, device=keys.device)
     rank[s // 2 * s + s // 2] = s * s + 1  # nearest to the middle
+    rank = rank.view(s, s)
+    leaning = torch.stack([rank, rank.flip(1), rank.flip(0), rank.flip(0, 1)]).view(4, s * s)
+    rank = leaning.index_select(0, lean).index_select(0, row // size)  # [Q, s²]
     first = (covered * rank).argmax(1, keepdim=True)
     depth = 1 / inverse_depth_of(block).clamp_min(1e-6)
     surface = piece[face_of(block)]
@@ -83,7 +90,7 @@ def choose_samples(keys: Tensor, points: Tensor, faces: Tensor, piece: Tensor, s
     other &= covered
     more = other.any(1).nonzero()[:, 0]
     elsewhere = other[more]
-    second = (elsewhere * rank).argmax(1)
+    second = (elsewhere * rank[more]).argmax(1)
 
     owner = torch.cat([pixel, pixel[more]])
     at = torch.cat([corner + offset[first[:, 0]], corner[more] + offset[second]])

@@ -1,7 +1,7 @@
 """What the open model is taught: dense truth for every pixel of every photo, and for every texel of the template.
 
 Synthetic people come with exact canonical positions, skinning weights and visibility, so nothing needs to be rendered
-to learn them. The weights of the terms are those of docs/OPEN_MODEL.md.
+to learn them.
 """
 
 from __future__ import annotations

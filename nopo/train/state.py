@@ -54,9 +54,9 @@ def load_state(folder: Path) -> dict[str, Any] | None:
         ) from error
 
 
-def append_history(folder: Path, record: dict[str, float]) -> None:
+def append_history(folder: Path, record: dict[str, float], name: str = HISTORY) -> None:
     """Add one line to the run's history, which the training curve is plotted from."""
-    with (folder / HISTORY).open("a") as file:
+    with (folder / name).open("a") as file:
         file.write(json.dumps(record) + "\n")
 
 

@@ -27,7 +27,7 @@ from nopo.train.optimizers import optimizers_of
 from nopo.train.people import dice, people_ahead, photos_of
 from nopo.train.recipe import Recipe
 from nopo.train.shapes import know_people
-from nopo.train.state import append_history, load_state, save_state
+from nopo.train.state import HISTORY, append_history, load_state, save_state
 from nopo.weights import resolve
 
 LOGGER = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ LOGGER = logging.getLogger(__name__)
 SAVE_SECONDS = 60.0
 REPORT_STEPS = 50
 CHECKPOINT = "open.safetensors"
+COOLED, COOLED_HISTORY = "cooled.safetensors", "cooled.jsonl"
+"""What a cooldown writes: the run that goes on overwrites neither the better checkpoint nor this branch's history."""
+
 PRECISIONS = ("fp32", "tf32", "bf16")
 
 
@@ -87,7 +90,8 @@ def train_open(
     """Train the open model for some minutes.
 
     Args:
-        out: folder of the run: state, history, checkpoint and sample sheets.
+        out: folder of the run: state, history, checkpoint and sample sheets; a cooldown's checkpoint and history have
+            names of their own there.
         minutes: wall-clock time to spend in this call.
         device: "cpu" or "cuda".
         precision: "fp32", "bf16" (autocast) or, on CUDA only, "tf32".
@@ -128,7 +132,7 @@ def train_open(
             done = now - started > seconds or run.step >= last
             run.pace = pace * (max(0.0, 1 - (now - started) / seconds) if cooldown else 1.0)
             if report:
-                append_history(out, report)
+                append_history(out, report, COOLED_HISTORY if cooldown else HISTORY)
             if not cooldown and (done or now - saved > SAVE_SECONDS):
                 save_state(out, run.state())
                 saved = now
@@ -137,7 +141,7 @@ def train_open(
                 drawn = time.monotonic()
             if done:
                 break
-    return write_checkpoint(out, run)
+    return write_checkpoint(out, run, COOLED if cooldown else CHECKPOINT)
 
 
 @contextmanager
@@ -155,10 +159,10 @@ def _torch_set_for(device: str, precision: str) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
 
 
-def write_checkpoint(out: Path, run: Run) -> Path:
+def write_checkpoint(out: Path, run: Run, name: str = CHECKPOINT) -> Path:
     """The averaged weights as fp16 safetensors, ready to be evaluated and shipped."""
     network = averaged(run)
-    path = out / CHECKPOINT
+    path = out / name
     save_network(network, path, metadata={"step": str(run.step), "photos_seen": str(run.seen)})
     return path
 
@@ -212,7 +216,10 @@ def _start(out: Path, device: str, recipe: Recipe, config: ModelConfig, resume: 
         ema = {name: tensor.detach().clone() for name, tensor in network.state_dict().items()}
         return Run(network, ema, optimizers, memory, seen=seen)
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        today = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
         optimizer.load_state_dict(saved)
+        for group, settings in zip(optimizer.param_groups, today, strict=True):
+            group.update(settings)  # a resumed run goes by today's recipe
     memory.load(state["memory"])
     ema = {name: tensor.to(device) for name, tensor in state["ema"].items()}
     return Run(network, ema, optimizers, memory, state["step"], state["seen"], state["seconds"])

@@ -16,6 +16,9 @@ from nopo.synthetic.dataset import ARM_PARTS, NUM_PARTS, PART_OF_BONE, make_batc
 from nopo.synthetic.framing import facing_of
 from nopo.synthetic.mirror import with_mirrored
 from nopo.synthetic.poses import BENT, sample_pose
+from nopo.synthetic.rasterize import zbuffer
+from nopo.synthetic.samples import choose_samples
+from nopo.synthetic.shoot import _lean, cameras_of
 
 SIZE = 96
 
@@ -238,3 +241,16 @@ def test_photos_of_one_person_can_be_learned_from_one_by_one(some):
     assert singles.people[last] is some.people[-1] and singles.cameras[last] == [some.cameras[-1][-1]]
     share = some.people_in([1, 3])
     assert torch.equal(share.canonical, some.canonical[[1, 3]]) and share.people == [some.people[1], some.people[3]]
+
+
+def test_what_is_seen_leans_to_no_side_of_its_pixel(some):
+    """With two samples an axis none lies in the middle: the four around it take turns, from photo to photo."""
+    corners = torch.tensor([[-99.0, -99, 1], [999, -99, 1], [-99, 999, 1]]).expand(4, 3, 3)
+    faces, lean = torch.tensor([[0, 1, 2]]), torch.arange(4)
+    keys = zbuffer(corners, faces, (8, 8))
+    samples = choose_samples(keys, corners, faces, torch.zeros(1, dtype=torch.long), 2, lean)
+    at = samples.fragments.pixel % 64
+    offsets = torch.stack([at // 8 % 2, at % 2], -1).view(4, 16, 2)
+    assert (offsets == torch.tensor([[1, 1], [1, 0], [0, 1], [0, 0]])[:, None]).all()
+    leans = torch.cat([_lean(cameras_of(cameras, "cpu")[1]) for cameras in some.cameras])
+    assert len(set(leans.tolist())) > 1

@@ -140,9 +140,23 @@ def test_a_cooldown_leaves_the_run_as_it_was(tmp_path):
     train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=1)
     before = (tmp_path / "state.pt").read_bytes()
     first = (tmp_path / trainer.CHECKPOINT).read_bytes()
-    train_open(tmp_path, 9, recipe=RECIPE, resume=True, cooldown=True, sheet_minutes=0, max_steps=2)
+    cooled = train_open(tmp_path, 9, recipe=RECIPE, resume=True, cooldown=True, sheet_minutes=0, max_steps=2)
     assert (tmp_path / "state.pt").read_bytes() == before
-    assert (tmp_path / trainer.CHECKPOINT).read_bytes() != first
+    assert (tmp_path / trainer.CHECKPOINT).read_bytes() == first
+    better = cooled.read_bytes()
+    assert cooled.name == trainer.COOLED and better != first
+    train_open(tmp_path, 9, recipe=RECIPE, resume=True, sheet_minutes=0, max_steps=1)
+    assert cooled.read_bytes() == better, "the run that goes on leaves it there"
+    assert load_network(cooled).config == CONFIG
+
+
+def test_a_resumed_run_goes_by_the_recipe_of_today(tmp_path):
+    train_open(tmp_path, 9, recipe=RECIPE, config=CONFIG, scratch=True, sheet_minutes=0, max_steps=1)
+    recipe = replace(RECIPE, weight_decay=0.5)
+    run = trainer._start(tmp_path, "cpu", recipe, CONFIG, True, False)
+    decays = {group["weight_decay"] for optimizer in run.optimizers for group in optimizer.param_groups}
+    assert 0.5 in decays and decays <= {0.0, 0.5}
+    assert any(optimizer.state for optimizer in run.optimizers), "and where the optimisers were"
 
 
 def test_the_learning_rate_falls_to_zero_in_a_cooldown(tmp_path, monkeypatch):
