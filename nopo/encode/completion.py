@@ -23,7 +23,7 @@ from nopo.encode.unseen import HEAD, guess_unseen, share_of
 SEEN_MASK = 0.7
 """Pixels with less foreground do not give their colour: matte edges bleed."""
 
-SURE = 0.7
+SURE = 0.5
 """Nor do pixels whose Gaussians are fainter, if there are others: the network does not know where they are, and a hand
 lands on a sleeve."""
 
