@@ -46,7 +46,7 @@ def test_a_published_model_is_chosen_and_used(machine: Path, model: str, cutout_
     told, status, faces = handlers.choose(PUBLISHED.name, amy)
     assert faces["visible"] is False
     assert "one photo of 896 × 640" in told and "non-commercial" in told and len(cutouts) == 1
-    *_, (_, _, _, _, avatar, _) = handlers.reconstruct(amy, *film)
+    *_, (_, _, _, _, avatar, *_) = handlers.reconstruct(amy, *film)
     assert Avatar.load(avatar).model == PUBLISHED.name
     *_, (_, status, _) = handlers.take(photos * 2, "auto", amy)
     assert "This model was trained for 1 photo." in status
