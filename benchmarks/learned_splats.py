@@ -11,7 +11,6 @@ size at which the network sees them, so that a splat belongs to a pixel that was
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ from torch import Tensor, nn
 
 from nopo.articulate import Articulator
 from nopo.avatar import Avatar
-from nopo.camera import Camera, look_at
 from nopo.encode.activations import learned_covars, tangent_covars
 from nopo.encode.completion import complete_template, share_cover
 from nopo.encode.detail import shrink
@@ -30,16 +28,13 @@ from nopo.encode.prediction import Prediction
 from nopo.encode.settle import settle
 from nopo.encode.trim import trim
 from nopo.evaluate.open_model import measure, summary
-from nopo.evaluate.protocol import Subject, held_out_subjects
-from nopo.motion import Pose
+from nopo.evaluate.protocol import Subject, Target, held_out_subjects, take_picture
 from nopo.pipeline import Pipeline, in_own_proportions
 from nopo.render import render
-from nopo.synthetic.dataset import make_batch, render_person
+from nopo.synthetic.dataset import make_batch
 from nopo.synthetic.dice import Dice, seeded
-from nopo.synthetic.framing import frame_whole
 from nopo.synthetic.lighting import sample_light
 from nopo.synthetic.poses import sample_pose
-from nopo.synthetic.shoot import pose_person
 
 SIZE = 192
 PICTURE = 256
@@ -108,11 +103,11 @@ class Splats:
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """A photo of somebody, and pictures of them in poses through cameras."""
+    """A photo of somebody, and pictures of them from other sides."""
 
     images: Tensor
     masks: Tensor
-    targets: list[tuple[Pose, Camera, Tensor]]
+    targets: list[Target]
 
 
 def lesson(number: int) -> Lesson:
@@ -121,23 +116,17 @@ def lesson(number: int) -> Lesson:
     dice = Dice.of(generator)
     light = sample_light(dice)
     batch = make_batch(generator, 1, 1, SIZE, frontal=0.0, truncated=False, light=light, uv_truth=False)
-    person, targets = batch.people[0], []
-    for pose in (batch.poses[0][0], sample_pose(dice)):
-        yaw, pitch = dice.uniform(-math.pi, math.pi), dice.normal(0.05, 0.1)
-        away = torch.tensor([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
-        points = pose_person(person, pose.rotations[None]).points[0] + pose.transl
-        camera = frame_whole(points, look_at(5 * away, torch.zeros(3)), PICTURE)
-        rgb, _ = render_person(person, pose, camera, light=light)
-        targets.append((pose, camera, rgb.permute(1, 2, 0).clamp(0, 1)))
+    targets = [
+        take_picture(batch.people[0], pose, light, dice, PICTURE) for pose in (batch.poses[0][0], sample_pose(dice))
+    ]
     return Lesson(batch.images[0], batch.masks[0], targets)
 
 
-def loss_of(avatar: Avatar, targets: list[tuple[Pose, Camera, Tensor]]) -> Tensor:
+def loss_of(avatar: Avatar, targets: list[Target]) -> Tensor:
     """Squared error of the pictures."""
     person = Articulator(avatar, stretch=False)
-    drawn = [render(person.pose(pose), camera, (1.0, 1.0, 1.0)).rgb[0] for pose, camera, _ in targets]
-    rgb, truth = torch.stack(drawn), torch.stack([truth for *_, truth in targets])
-    return (rgb - truth).square().mean()
+    drawn = [render(person.pose(each.pose), each.camera, (1.0, 1.0, 1.0)).rgb[0] for each in targets]
+    return (torch.stack(drawn) - torch.stack([each.rgb for each in targets])).square().mean()
 
 
 def main() -> None:

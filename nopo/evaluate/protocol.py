@@ -71,16 +71,16 @@ def held_out_subjects(count: int, seed: int, photos: int, frontal: float = 0.0) 
         person, pose = batch.people[0], batch.poses[0][0]
         yield Subject(
             photos=batch,
-            novel_view=[_picture(person, pose, light, dice) for _ in range(TARGETS)],
-            novel_pose=[_picture(person, sample_pose(dice), light, dice) for _ in range(TARGETS)],
+            novel_view=[take_picture(person, pose, light, dice) for _ in range(TARGETS)],
+            novel_pose=[take_picture(person, sample_pose(dice), light, dice) for _ in range(TARGETS)],
         )
 
 
-def _picture(person: Person, pose: Pose, light: Light, dice: Dice) -> Target:
-    """A picture from a random side, framed around the true person."""
+def take_picture(person: Person, pose: Pose, light: Light, dice: Dice, size: int = PICTURE_SIZE) -> Target:
+    """A square picture from a random side, framed around the true person."""
     yaw, pitch = dice.uniform(-math.pi, math.pi), dice.normal(0.05, 0.1)
     away = torch.tensor([math.sin(yaw) * math.cos(pitch), math.sin(pitch), math.cos(yaw) * math.cos(pitch)])
     points = pose_person(person, pose.rotations[None]).points[0] + pose.transl
-    camera = frame_whole(points, look_at(DISTANCE_M * away, torch.zeros(3)), PICTURE_SIZE)
+    camera = frame_whole(points, look_at(DISTANCE_M * away, torch.zeros(3)), size)
     rgb, alpha = render_person(person, pose, camera, light=light)
     return Target(pose, camera, rgb.permute(1, 2, 0).clamp(0, 1), alpha)

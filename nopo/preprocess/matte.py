@@ -163,7 +163,7 @@ def _predict_twice(rgb: np.ndarray, model: str) -> np.ndarray:
     reach = round(0.25 * longer)  # the first look may have missed feet and hands
     rows = slice(max(0, top - reach), bottom + reach)
     columns = slice(max(0, left - reach), right + reach)
-    close = full.copy()
+    close = full.copy()  # whoever else is there stays, to be counted
     close[rows, columns] = _predict(rgb[rows, columns], model)
     return close if (close > PRESENT).any() else full
 
