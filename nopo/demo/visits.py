@@ -140,7 +140,7 @@ class Visits:
         seen = visit.last_seen
 
         def end() -> None:
-            if visit.last_seen == seen:
+            if visit.last_seen == seen and self._visits.get(session or "") is visit:
                 self.end(session)
 
         timer = threading.Timer(LEFT_AFTER_S, end)
