@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nopo.encode.norm import GroupNorm
 from nopo.errors import NopoError
 
 CELL = 8
@@ -24,7 +25,6 @@ DIRECTIONS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 """Ways to face by name: left and right are those of the picture."""
 
-GROUPS = 8
 DEPTH = 1
 """Further blocks at the coarsest level; two more had learned nothing after 40,000 photos."""
 
@@ -52,9 +52,9 @@ class Residual(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm1 = nn.GroupNorm(GROUPS, channels)
+        self.norm1 = GroupNorm(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = nn.GroupNorm(GROUPS, channels)
+        self.norm2 = GroupNorm(channels)
         nn.init.zeros_(self.norm2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def glance(inputs: int, channels: tuple[int, int, int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after in zip((inputs, *channels), channels, strict=False):
         shrink = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
-        layers += [shrink, nn.GroupNorm(GROUPS, after), nn.SiLU(inplace=True), Residual(after)]
+        layers += [shrink, GroupNorm(after), nn.SiLU(inplace=True), Residual(after)]
     return nn.Sequential(*layers, *(Residual(channels[-1]) for _ in range(DEPTH)))
 
 

@@ -17,8 +17,8 @@ from nopo.encode.attention import NORM_EPS
 from nopo.encode.config import ModelConfig
 from nopo.encode.dpt import Pointwise, Readout
 from nopo.encode.facing import Facing, glance
+from nopo.encode.norm import GroupNorm
 
-GROUPS = 8
 BEARINGS = 6
 SUBPIXELS = 2
 """The finest level has half the photo's resolution; each of its cells speaks for so many pixels a side."""
@@ -68,7 +68,7 @@ class Down(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, blocks: int) -> None:
         super().__init__()
         self.shrink = nn.Conv2d(channels_in, channels_out, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels_out)
+        self.norm = GroupNorm(channels_out)
         self.blocks = nn.Sequential(*(ResidualBlock(channels_out) for _ in range(blocks)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,7 +82,7 @@ class Up(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, blocks: int) -> None:
         super().__init__()
         self.narrow = Pointwise(channels_in, channels_out, bias=False)
-        self.norm = nn.GroupNorm(GROUPS, channels_out)
+        self.norm = GroupNorm(channels_out)
         self.blocks = nn.Sequential(*(ResidualBlock(channels_out) for _ in range(blocks)))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:

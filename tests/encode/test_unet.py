@@ -1,5 +1,7 @@
 import torch
+import torch.nn.functional as F
 
+from nopo.encode.norm import GroupNorm
 from nopo.encode.unet import bearings
 
 
@@ -25,3 +27,13 @@ def test_columns_and_rows_count_from_the_middle_of_the_person():
 
 def test_a_photo_without_anybody_has_finite_bearings():
     assert bearings(torch.zeros(1, 16, 16), torch.tensor([[0.0, 1.0]])).isfinite().all()
+
+
+def test_group_norm_is_worked_out_in_its_weights_precision_under_autocast():
+    """In bfloat16, values about 100 are half a unit apart: variances of 1 would be nonsense."""
+    norm, x = GroupNorm(16), torch.randn(1, 16, 8, 8, generator=torch.Generator().manual_seed(0)).bfloat16() + 100
+    exact = F.group_norm(x.double(), 8, norm.weight.double(), norm.bias.double())
+    with torch.autocast("cpu", torch.bfloat16):
+        result = norm(x)
+    assert result.dtype == torch.bfloat16
+    torch.testing.assert_close(result.double(), exact, atol=0.01, rtol=0.01)
