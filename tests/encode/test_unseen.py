@@ -55,6 +55,19 @@ def test_each_unseen_part_is_like_what_people_are_like(joints):
     torch.testing.assert_close(belief, torch.ones(3))
 
 
+def test_the_face_of_somebody_seen_from_behind_is_like_the_hands(joints):
+    back = cloud((-0.2, 0.2), (-0.1, 0.42), -0.1), BLUE
+    hair = cloud((-0.08, 0.08), (0.5, 0.72), -0.1), GREEN
+    hand = cloud((0.75, 0.85), (0.36, 0.42), 0.05), RED
+    cheek, fringe = [0.0, 0.57, 0.18], [0.0, 0.68, 0.18]
+    texels, head = torch.tensor([cheek, fringe]), bone("head").expand(2, 69)
+    for parts, believed in (((back, hair, hand), [1.0, 0.0]), ((back, hair), [0.0, 0.0])):
+        points, colours = torch.cat([p for p, _ in parts]), torch.cat([c.expand(len(p), 3) for p, c in parts])
+        guess, belief = guess_unseen(texels, head, points, colours, joints)
+        assert belief.tolist() == believed
+        torch.testing.assert_close(guess[0], believed[0] * RED)
+
+
 def test_nothing_is_guessed_of_faces_feet_and_sleeves(joints):
     names = ("head", "left_ankle", "left_elbow")
     texels = torch.tensor([[0.0, 0.6, 0.18], [0.1, -0.9, 0.1], [0.5, 0.39, 0.05]])
