@@ -96,8 +96,7 @@ def guess_unseen(
     hands = (points[:, 0].abs() > joints[JOINT_NAMES.index("left_wrist"), 0]).nonzero()[:, 0]
     known = [(cheeks, share_of(bone_weights, _HAND)), (hair, share_of(bone_weights, HEAD) * behind)]
     if len(cheeks) < FEWEST:
-        # A back. Of 22 held-out photos of one, cheeks are off by 0.104 in sRGB and not by 0.126, half of them by less
-        # than 0.075 and not 0.106; up to the fringe it is 0.137 and not 0.131.
+        # Somebody seen from behind. How much it is worth: docs/OPEN_MODEL.md, "A face that no photo shows".
         known.append((hands, share_of(bone_weights, HEAD) * (1 - behind) * below_brows))
     for like, share in known:
         if len(like) >= FEWEST:
